@@ -1,0 +1,166 @@
+"""The entry: one fact in the bytes that are stored, hashed, chained and put into the tree.
+
+DESIGN section 5. The chain and the Merkle tree hash the same bytes, so they cannot disagree.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final, cast
+from uuid import UUID
+
+from domain.canonical import MAX_INTEGER, CanonicalError, Json, canonical_exact, parse_json
+from domain.ids import IdError, parse_uuid
+
+#: A tlog-tiles entry bundle prefixes each entry with a 16-bit length (C2SP tlog-tiles).
+MAX_ENTRY_BYTES: Final = 65_535
+
+#: `previous` of a stream's first entry.
+NO_PREVIOUS: Final = bytes(32)
+
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_HEX: Final = re.compile(r"[0-9a-f]{64}")
+_KEYS: Final = frozenset(("at", "by", "data", "ledger", "personal", "previous", "stream", "type", "version"))
+
+
+class EntryError(ValueError):
+    """The bytes are not an entry, or the entry cannot be stored; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One fact as stored. `previous` is the leaf hash of the stream's previous entry (32 bytes).
+
+    `by` names the actor, `data` holds the fact's fields, `personal` maps the path of each personal
+    field to its commitment (64 hex digits).
+    """
+
+    ledger: str
+    stream: UUID
+    version: int
+    type: str
+    at: datetime
+    previous: bytes
+    by: Mapping[str, Json]
+    data: Mapping[str, Json]
+    personal: Mapping[str, str]
+
+
+def leaf_hash(raw: bytes) -> bytes:
+    """The RFC 6962 section 2.1 hash of a leaf: SHA-256(0x00 || entry), 32 bytes."""
+    return sha256(b"\x00" + raw).digest()
+
+
+def format_time(at: datetime) -> str:
+    """`2026-11-20T22:30:00.123456Z`: UTC, always six decimals."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if at.tzinfo is not UTC else _format_utc(at)
+
+
+def _format_utc(at: datetime) -> str:
+    text = at.isoformat(timespec="microseconds")
+    return f"{text[:26]}Z"
+
+
+def parse_time(text: str) -> datetime:
+    """The inverse of `format_time`; raises EntryError for any other spelling."""
+    if not _TIME.fullmatch(text):
+        raise EntryError("a time is not of the form YYYY-MM-DDTHH:MM:SS.ffffffZ")
+    try:
+        return datetime.fromisoformat(f"{text[:26]}+00:00").replace(tzinfo=UTC)
+    except ValueError as err:
+        raise EntryError(f"not a time: {err}") from err
+
+
+def encode(entry: Entry) -> bytes:
+    """The canonical bytes of an entry; raises EntryError if it is too large or has no canonical form."""
+    try:
+        raw = b'{"at":"%b","by":%b,"data":%b,"ledger":%b,"personal":%b,"previous":"%b","stream":"%b","type":%b,"version":%d}' % (
+            format_time(entry.at).encode(),
+            canonical_exact(entry.by),
+            canonical_exact(entry.data),
+            canonical_exact(entry.ledger),
+            canonical_exact(entry.personal),
+            entry.previous.hex().encode(),
+            str(entry.stream).encode(),
+            canonical_exact(entry.type),
+            entry.version,
+        )
+    except CanonicalError as err:
+        raise EntryError(f"{entry.type} cannot be spelled: {err}") from err
+    if len(raw) > MAX_ENTRY_BYTES:
+        raise EntryError(f"{entry.type} takes {len(raw)} bytes; an entry has at most {MAX_ENTRY_BYTES}")
+    return raw
+
+
+def decode(raw: bytes) -> Entry:
+    """Parses stored bytes strictly: exactly the nine members, and exactly the canonical spelling.
+
+    Raises EntryError otherwise. A verifier relies on `encode(decode(raw)) == raw`.
+    """
+    if len(raw) > MAX_ENTRY_BYTES:
+        raise EntryError(f"{len(raw)} bytes; an entry has at most {MAX_ENTRY_BYTES}")
+    try:
+        value = parse_json(raw)
+    except CanonicalError as err:
+        raise EntryError(str(err)) from err
+    if not isinstance(value, dict) or value.keys() != _KEYS:
+        raise EntryError("an entry has exactly the members " + ", ".join(sorted(_KEYS)))
+    entry = Entry(
+        ledger=_text(value, "ledger"),
+        stream=_uuid(_text(value, "stream")),
+        version=_version(value["version"]),
+        type=_text(value, "type"),
+        at=parse_time(_text(value, "at")),
+        previous=_hash(_text(value, "previous")),
+        by=_object(value, "by"),
+        data=_object(value, "data"),
+        personal=_commitments(_object(value, "personal")),
+    )
+    if encode(entry) != raw:
+        raise EntryError("the bytes are not in canonical form (RFC 8785)")
+    return entry
+
+
+def _text(value: Mapping[str, Json], key: str) -> str:
+    member = value[key]
+    if not isinstance(member, str):
+        raise EntryError(f"{key} is not a string")
+    return member
+
+
+def _object(value: Mapping[str, Json], key: str) -> Mapping[str, Json]:
+    member = value[key]
+    if not isinstance(member, dict):
+        raise EntryError(f"{key} is not an object")
+    return member
+
+
+def _version(value: Json) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_INTEGER:
+        raise EntryError("version is not an integer from 0 to 2^53-1")
+    return value
+
+
+def _hash(text: str) -> bytes:
+    if not _HEX.fullmatch(text):
+        raise EntryError("a hash is not 64 lower-case hex digits")
+    return bytes.fromhex(text)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        value = parse_uuid(text)
+    except IdError as err:
+        raise EntryError(f"stream is {err}") from err
+    if str(value) != text:
+        raise EntryError("stream is not in lower case")
+    return value
+
+
+def _commitments(members: Mapping[str, Json]) -> Mapping[str, str]:
+    for path, member in members.items():
+        if not isinstance(member, str) or not _HEX.fullmatch(member):
+            raise EntryError(f"personal {path!r} is not a commitment")
+    return cast(Mapping[str, str], members)

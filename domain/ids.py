@@ -1,0 +1,99 @@
+"""Identifiers: UUIDs inside, and the spellings that surfaces show."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+#: Crockford's base 32, as the ULID specification uses it: no I, L, O, U.
+_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class IdError(ValueError):
+    """A text is not an identifier of the expected form."""
+
+
+def milliseconds(at: datetime) -> int:
+    """Whole milliseconds since 1970-01-01T00:00:00Z; `at` must be aware."""
+    return (at - _EPOCH) // _MILLISECOND
+
+
+def uuid7(at: datetime, random: bytes) -> UUID:
+    """A time-ordered UUID (RFC 9562 section 5.7) from `at` and ten random bytes."""
+    if len(random) != 10:
+        raise ValueError("uuid7 takes ten random bytes")
+    number = milliseconds(at) << 80 | int.from_bytes(random, "big")
+    number = number & ~(0xF << 76) | 0x7 << 76  # version 7
+    number = number & ~(0x3 << 62) | 0x2 << 62  # variant of RFC 9562
+    return UUID(int=number)
+
+
+def ulid(at: datetime, random: bytes) -> str:
+    """A ULID: 48 bits of milliseconds, then ten bytes, as 26 characters of Crockford's base 32."""
+    if len(random) != 10:
+        raise ValueError("a ULID takes ten bytes")
+    number = milliseconds(at) << 80 | int.from_bytes(random, "big")
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def event_id(at: datetime, leaf: bytes) -> str:
+    """The id that APIs show for an entry: the ULID of its time and the first 80 bits of its leaf hash.
+
+    It is derived, so it needs no place in the entry and a rebuild gives the same one.
+    """
+    return ulid(at, leaf[:10])
+
+
+def parse_uuid(text: str) -> UUID:
+    """A UUID in its canonical 36-character spelling; raises IdError for anything else.
+
+    `uuid.UUID` also reads braces, URNs and missing hyphens; two spellings of one id would be two ids
+    to a cache or a log reader, so they are refused.
+    """
+    try:
+        value = UUID(text)
+    except (ValueError, AttributeError) as err:
+        raise IdError("not a UUID") from err
+    if str(value) != text.lower():
+        raise IdError("not a UUID in its canonical spelling")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """Names one signing: `<envelopeId>-<participantId>`."""
+
+    envelope: UUID
+    participant: UUID
+
+    def __str__(self) -> str:
+        return f"{self.envelope}-{self.participant}"
+
+    @classmethod
+    def parse(cls, text: str) -> "ProcessId":
+        """Raises IdError unless `text` is two canonical UUIDs joined by a hyphen."""
+        if len(text) != 73 or text[36] != "-":
+            raise IdError("a process id is two UUIDs joined by a hyphen")
+        return cls(parse_uuid(text[:36]), parse_uuid(text[37:]))
+
+
+def typed_id(prefix: str, value: UUID) -> str:
+    """A UUID spelled with a type prefix, as the sessions surface shows ids: `sgs_<32 hex digits>`."""
+    return f"{prefix}_{value.hex}"
+
+
+def parse_typed_id(prefix: str, text: str) -> UUID:
+    """The UUID of `<prefix>_<32 hex digits>`; raises IdError for anything else."""
+    head, _, digits = text.partition("_")
+    if head != prefix or len(digits) != 32:
+        raise IdError(f"not an id of the form {prefix}_<32 hex digits>")
+    try:
+        value = UUID(hex=digits)
+    except ValueError as err:
+        raise IdError(f"not an id of the form {prefix}_<32 hex digits>") from err
+    if value.hex != digits:
+        raise IdError(f"not an id of the form {prefix}_<32 hex digits>")
+    return value
