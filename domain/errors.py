@@ -1,0 +1,272 @@
+"""Refusals, and the report of a history that cannot be.
+
+A refusal is an answer, not a fault: a command was understood and is not allowed. It has a stable
+`code` and the data that explains it, and no HTTP status; each surface has its own table of those.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+
+class ImpossibleHistory(Exception):
+    """A fact that could not have been decided in the state before it: the history was tampered with."""
+
+
+class Refusal(Exception):
+    """The command is not allowed; `code` says why, the fields are the data, `sentence` explains."""
+
+    code: ClassVar[str]
+    sentence: ClassVar[str]
+
+    def details(self) -> dict[str, object]:
+        """The data of the refusal by field name."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        return self.sentence.format(**self.details())
+
+
+@dataclass(eq=False)
+class TemplateNotFound(Refusal):
+    code = "template-not-found"
+    sentence = "Template {template} does not exist."
+    template: UUID
+
+
+@dataclass(eq=False)
+class TemplateVersionNotFound(Refusal):
+    code = "template-version-not-found"
+    sentence = "The template has no version {version}."
+    version: int
+
+
+@dataclass(eq=False)
+class TemplateFileMissing(Refusal):
+    code = "template-file-missing"
+    sentence = "No PDF has been uploaded for version {version} of the template."
+    version: int
+
+
+@dataclass(eq=False)
+class TemplateFileAlreadyStored(Refusal):
+    code = "template-file-already-stored"
+    sentence = "Version {version} already has another PDF; create a new version to change it."
+    version: int
+
+
+@dataclass(eq=False)
+class LastTemplateVersion(Refusal):
+    code = "last-template-version"
+    sentence = "Version {version} is the only one left; delete the template instead."
+    version: int
+
+
+@dataclass(eq=False)
+class DuplicateField(Refusal):
+    code = "duplicate-field"
+    sentence = "Two fields are named {name}."
+    name: str
+
+
+@dataclass(eq=False)
+class FieldOutsideDocument(Refusal):
+    code = "field-outside-document"
+    sentence = "Field {name} is on page {page}; the document has {pages}."
+    name: str
+    page: int
+    pages: int
+
+
+@dataclass(eq=False)
+class EnvelopeNotFound(Refusal):
+    code = "envelope-not-found"
+    sentence = "Envelope {envelope} does not exist."
+    envelope: UUID
+
+
+@dataclass(eq=False)
+class ParticipantNotFound(Refusal):
+    code = "participant-not-found"
+    sentence = "The envelope has no participant {participant}."
+    participant: UUID
+
+
+@dataclass(eq=False)
+class DocumentNotFound(Refusal):
+    code = "document-not-found"
+    sentence = "The participant has no document {document} to sign."
+    document: UUID
+
+
+@dataclass(eq=False)
+class NoParticipants(Refusal):
+    code = "no-participants"
+    sentence = "An envelope needs at least one participant."
+
+
+@dataclass(eq=False)
+class NoDocuments(Refusal):
+    code = "no-documents"
+    sentence = "An envelope needs at least one document."
+
+
+@dataclass(eq=False)
+class TooManyParticipants(Refusal):
+    code = "too-many-participants"
+    sentence = "{count} participants; an envelope has at most {most}."
+    count: int
+    most: int
+
+
+@dataclass(eq=False)
+class TooManyDocuments(Refusal):
+    code = "too-many-documents"
+    sentence = "{count} documents; an envelope has at most {most}."
+    count: int
+    most: int
+
+
+@dataclass(eq=False)
+class DuplicateParticipant(Refusal):
+    """`index` and `first` count from 0, in the order of the command."""
+
+    code = "duplicate-participant"
+    sentence = "Participant {index} is the same person as participant {first}."
+    index: int
+    first: int
+
+
+@dataclass(eq=False)
+class EnvelopeClosed(Refusal):
+    code = "envelope-closed"
+    sentence = "The envelope is {status}; it accepts no further changes."
+    status: str
+
+
+@dataclass(eq=False)
+class EnvelopeNotSent(Refusal):
+    code = "envelope-not-sent"
+    sentence = "The envelope has not been sent yet."
+
+
+@dataclass(eq=False)
+class DeadlinePassed(Refusal):
+    code = "deadline-passed"
+    sentence = "The deadline was {deadline:%Y-%m-%dT%H:%M:%SZ}; nothing can be done after it."
+    deadline: datetime
+
+
+@dataclass(eq=False)
+class DeadlineInPast(Refusal):
+    code = "deadline-in-past"
+    sentence = "The deadline {deadline:%Y-%m-%dT%H:%M:%SZ} is not in the future."
+    deadline: datetime
+
+
+@dataclass(eq=False)
+class DeadlineNotLater(Refusal):
+    code = "deadline-not-later"
+    sentence = "The new deadline must be later than the present one, {current:%Y-%m-%dT%H:%M:%SZ}."
+    current: datetime
+
+
+@dataclass(eq=False)
+class DeadlineMissing(Refusal):
+    code = "deadline-missing"
+    sentence = "The envelope has no deadline to extend."
+
+
+@dataclass(eq=False)
+class NotYetDue(Refusal):
+    """An expiry was asked for before the deadline; `deadline` is None when there is none."""
+
+    code = "not-yet-due"
+    sentence = "The envelope is not due to expire."
+    deadline: datetime | None
+
+
+@dataclass(eq=False)
+class NotInvited(Refusal):
+    code = "not-invited"
+    sentence = "It is not this participant's turn yet."
+
+
+@dataclass(eq=False)
+class SigningClosed(Refusal):
+    code = "signing-closed"
+    sentence = "The signing is {status}; it accepts no further changes."
+    status: str
+
+
+@dataclass(eq=False)
+class SessionTokenInvalid(Refusal):
+    code = "session-token-invalid"
+    sentence = "The session token is missing or is not the one of the latest invitation."
+
+
+@dataclass(eq=False)
+class SessionExpired(Refusal):
+    code = "session-expired"
+    sentence = "The session expired at {expires_at:%Y-%m-%dT%H:%M:%SZ}; ask for the invitation to be sent again."
+    expires_at: datetime
+
+
+@dataclass(eq=False)
+class DocumentChanged(Refusal):
+    code = "document-changed"
+    sentence = "The document that was shown is not the one in the envelope."
+    document: UUID
+
+
+@dataclass(eq=False)
+class OtpNotSent(Refusal):
+    code = "otp-not-sent"
+    sentence = "No one-time code is waiting for an answer."
+
+
+@dataclass(eq=False)
+class OtpExpired(Refusal):
+    code = "otp-expired"
+    sentence = "The one-time code expired at {expires_at:%Y-%m-%dT%H:%M:%SZ}."
+    expires_at: datetime
+
+
+@dataclass(eq=False)
+class CooldownActive(Refusal):
+    code = "cooldown-active"
+    sentence = "The next attempt is possible at {until:%Y-%m-%dT%H:%M:%SZ}."
+    until: datetime
+
+
+@dataclass(eq=False)
+class CreditsInsufficient(Refusal):
+    code = "credits-insufficient"
+    sentence = "The tenant does not have enough credits."
+
+
+@dataclass(eq=False)
+class Conflict(Refusal):
+    """Other commands kept changing the same streams; nothing was done, a repeat may succeed."""
+
+    code = "conflict"
+    sentence = "Other changes to the same envelope were in progress; try again."
+
+
+@dataclass(eq=False)
+class IdempotencyKeyReused(Refusal):
+    code = "idempotency-key-reused"
+    sentence = "The idempotency key was used before with another request."
+
+
+@dataclass(eq=False)
+class IdempotentAnswerErased(Refusal):
+    code = "idempotent-answer-erased"
+    sentence = "The request was done before; its answer held personal data that has since been erased."
+
+
+@dataclass(eq=False)
+class SubjectNotFound(Refusal):
+    code = "subject-not-found"
+    sentence = "Nothing is stored about this person or thing."
