@@ -1,0 +1,349 @@
+"""Decisions that span streams: one command, one decision, one atomic append.
+
+An envelope and its signings are streams of their own. The envelope's stream is where they agree:
+whatever ends a signing or changes whose turn it is also appends to the envelope, so two such
+decisions can never both succeed on the same state.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import assert_never
+from uuid import UUID
+
+from domain import envelope as envelopes
+from domain import signing as signings
+from domain.envelope import (
+    CertificateIssued,
+    DocumentExecuted,
+    Envelope,
+    EnvelopeCreated,
+    EnvelopeExpired,
+    EnvelopeFact,
+    EnvelopeStatus,
+    FailureReason,
+    OnParticipantFail,
+)
+from domain.errors import (
+    DuplicateParticipant,
+    EnvelopeNotFound,
+    EnvelopeNotSent,
+    ParticipantNotFound,
+)
+from domain.personal import Personal, SubjectKind
+from domain.signing import (
+    DeclineSigning,
+    GiveConsent,
+    Invitation,
+    ProcessCreated,
+    ReportBounce,
+    ReportDelivery,
+    ResendInvitation,
+    SendOtp,
+    SignDocuments,
+    Signing,
+    SigningCommand,
+    SigningCompleted,
+    SigningDeclined,
+    SigningFact,
+    SigningFailed,
+    VerifyOtp,
+    ViewDocument,
+)
+
+Fact = EnvelopeFact | SigningFact
+
+#: Commands that a participant or a follower addresses to one signing of an envelope.
+ParticipantCommand = (
+    ViewDocument
+    | SendOtp
+    | VerifyOtp
+    | GiveConsent
+    | SignDocuments
+    | DeclineSigning
+    | ResendInvitation
+    | ReportDelivery
+    | ReportBounce
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateEnvelope:
+    """Creates an envelope and the processes of its participants, and sends it unless `send` is false."""
+
+    envelope: UUID
+    created: EnvelopeCreated
+    processes: Mapping[UUID, ProcessCreated]
+    send: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SendEnvelope:
+    envelope: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class CancelEnvelope:
+    envelope: UUID
+    reason: Personal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireEnvelope:
+    envelope: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendEnvelope:
+    envelope: UUID
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordExecuted:
+    envelope: UUID
+    executed: DocumentExecuted
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCertified:
+    envelope: UUID
+    issued: CertificateIssued
+
+
+@dataclass(frozen=True, slots=True)
+class Participate:
+    """A command to one signing, with all that follows from it for the envelope and the others."""
+
+    envelope: UUID
+    command: ParticipantCommand
+
+
+PackageCommand = (
+    CreateEnvelope
+    | SendEnvelope
+    | CancelEnvelope
+    | ExpireEnvelope
+    | ExtendEnvelope
+    | RecordExecuted
+    | RecordCertified
+    | Participate
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a decision takes beside the envelope: the signings to load and invitations to mint."""
+
+    signings: tuple[UUID, ...] = ()
+    invitations: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """An envelope with those of its signings that a decision needs; absent streams are None."""
+
+    envelope: Envelope | None
+    signings: Mapping[UUID, Signing | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Facts by stream, in the order in which the streams were first touched.
+
+    What was allowed only until some time says so in `not_after`: the facts may not be recorded later.
+    """
+
+    facts: Mapping[UUID, tuple[Fact, ...]]
+    not_after: datetime | None = None
+
+
+def needs(command: PackageCommand, envelope: Envelope | None) -> Needs:
+    """What to load and to mint before deciding `command`."""
+    if isinstance(command, CreateEnvelope):
+        return Needs(tuple(command.processes), len(command.processes) if command.send else 0)
+    if envelope is None:
+        return Needs()
+    match command:
+        case SendEnvelope():
+            return Needs(envelope.due(), len(envelope.due()))
+        case CancelEnvelope() | ExpireEnvelope():
+            return Needs(envelope.open_participants())
+        case ExtendEnvelope() | RecordExecuted() | RecordCertified():
+            return Needs()
+        case Participate():
+            return _needs_of(command.command, envelope)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _needs_of(command: ParticipantCommand, envelope: Envelope) -> Needs:
+    who = command.participant
+    if who not in envelope.slots:
+        return Needs()
+    ends_all = isinstance(command, DeclineSigning | VerifyOtp) and envelope.on_participant_fail is OnParticipantFail.CANCEL_FLOW
+    if ends_all:
+        return Needs((who, *(other for other in envelope.open_participants() if other != who)))
+    if isinstance(command, DeclineSigning | VerifyOtp | SignDocuments):
+        following = envelope.due_after(who)
+        return Needs((who, *following), len(following))
+    return Needs((who,))
+
+
+def decide(command: PackageCommand, package: Package, now: datetime, invitations: tuple[Invitation, ...] = ()) -> Decision:
+    """The facts that follow from `command` over all streams concerned; raises a Refusal.
+
+    `package` holds the envelope and the signings, `invitations` the fresh ones, that `needs` named.
+    """
+    work = _Working(package.envelope, dict(package.signings), now, iter(invitations))
+    match command:
+        case CreateEnvelope():
+            _create(work, command)
+        case SendEnvelope():
+            _send(work, command.envelope)
+        case CancelEnvelope():
+            work.on_envelope(command.envelope, envelopes.MarkCancelled(command.envelope, command.reason))
+        case ExpireEnvelope():
+            work.on_envelope(command.envelope, envelopes.MarkExpired(command.envelope))
+        case ExtendEnvelope():
+            work.on_envelope(command.envelope, envelopes.ExtendDeadline(command.envelope, command.deadline))
+            work.limit(None if package.envelope is None else package.envelope.deadline)
+            return work.decision()
+        case RecordExecuted():
+            work.on_envelope(command.envelope, envelopes.RecordExecution(command.envelope, command.executed))
+            return work.decision()
+        case RecordCertified():
+            work.on_envelope(command.envelope, envelopes.RecordCertificate(command.envelope, command.issued))
+            return work.decision()
+        case Participate():
+            _participate(work, command)
+        case _ as unreachable:
+            assert_never(unreachable)
+    if work.envelope is not None and not _may_be_late(command):
+        work.limit(work.envelope.deadline)
+    return work.decision()
+
+
+def _may_be_late(command: PackageCommand) -> bool:
+    """Expiry comes after the deadline by its nature, and a report of a delivery may."""
+    if isinstance(command, Participate):
+        return isinstance(command.command, ReportDelivery | ReportBounce)
+    return isinstance(command, ExpireEnvelope)
+
+
+@dataclass
+class _Working:
+    """State as the decision goes on: each fact is folded in at once, so what follows sees it."""
+
+    envelope: Envelope | None
+    signings: dict[UUID, Signing | None]
+    now: datetime
+    invitations: Iterator[Invitation]
+    facts: dict[UUID, tuple[Fact, ...]] = field(default_factory=dict)
+    not_after: datetime | None = None
+
+    def limit(self, until: datetime | None) -> None:
+        if until is not None and (self.not_after is None or until < self.not_after):
+            self.not_after = until
+
+    def decision(self) -> Decision:
+        return Decision({stream: facts for stream, facts in self.facts.items() if facts}, self.not_after)
+
+    def on_signing(self, command: SigningCommand) -> None:
+        """Decides for one signing, then carries what that means to the envelope."""
+        who = command.participant
+        for fact in signings.decide(command, self.signings.get(who), self.now):
+            self._append(who, fact)
+            self.signings[who] = signings.evolve(self.signings.get(who), fact, self.now)
+            follow_up = _follow_up(who, fact)
+            envelope = None if self.signings[who] is None else self.signings[who].envelope  # type: ignore[union-attr]
+            if follow_up is not None and envelope is not None:
+                self.on_envelope(envelope, follow_up(envelope))
+
+    def on_envelope(self, stream: UUID, command: envelopes.EnvelopeCommand) -> None:
+        """Decides for the envelope, then closes or invites the signings concerned."""
+        facts = envelopes.decide(command, self.envelope, self.now)
+        for fact in facts:
+            self._append(stream, fact)
+            self.envelope = envelopes.evolve(self.envelope, fact, self.now)
+        if not facts or self.envelope is None:
+            return
+        if self.envelope.status is EnvelopeStatus.SENT:
+            self._invite_due(self.envelope)
+        elif self.envelope.status.final:
+            expired = isinstance(facts[-1], EnvelopeExpired)
+            for who in self.envelope.open_participants():
+                self.on_signing(signings.ExpireSigning(who) if expired else signings.CancelSigning(who))
+
+    def _invite_due(self, envelope: Envelope) -> None:
+        for who in envelope.due():
+            signing = self.signings.get(who)
+            if signing is not None and signing.status is signings.SigningStatus.CREATED:
+                invitation = next(self.invitations)
+                self.limit(invitation.expires_at)
+                self.on_signing(signings.Invite(who, invitation))
+
+    def _append(self, stream: UUID, fact: Fact) -> None:
+        self.facts[stream] = (*self.facts.get(stream, ()), fact)
+
+
+def _follow_up(who: UUID, fact: SigningFact) -> "Callable[[UUID], envelopes.EnvelopeCommand] | None":
+    if isinstance(fact, SigningCompleted):
+        return lambda envelope: envelopes.CompleteParticipant(envelope, who)
+    if isinstance(fact, SigningDeclined):
+        return lambda envelope: envelopes.FailParticipant(envelope, who, FailureReason.DECLINED)
+    if isinstance(fact, SigningFailed):
+        return lambda envelope: envelopes.FailParticipant(envelope, who, fact.reason)
+    return None
+
+
+def _create(work: _Working, command: CreateEnvelope) -> None:
+    _refuse_duplicates(command)
+    work.on_envelope(command.envelope, envelopes.OpenEnvelope(command.envelope, command.created))
+    for who, created in command.processes.items():
+        work.on_signing(signings.OpenProcess(who, created))
+    if command.send:
+        _send(work, command.envelope)
+
+
+def _send(work: _Working, envelope: UUID) -> None:
+    work.on_envelope(envelope, envelopes.MarkSent(envelope))
+
+
+def _refuse_duplicates(command: CreateEnvelope) -> None:
+    """One person holds one place: two are the same when their contact is."""
+    seen: dict[str, int] = {}
+    for index, process in enumerate(command.processes.values()):
+        disclosure = process.name.disclosure
+        if disclosure is None or disclosure.subject.kind is not SubjectKind.PERSON:
+            continue
+        first = seen.setdefault(disclosure.subject.key, index)
+        if first != index:
+            raise DuplicateParticipant(index, first)
+
+
+def _participate(work: _Working, command: Participate) -> None:
+    envelope, act = work.envelope, command.command
+    if envelope is None:
+        raise EnvelopeNotFound(command.envelope)
+    if act.participant not in envelope.slots:
+        raise ParticipantNotFound(act.participant)
+    if isinstance(act, ReportDelivery | ReportBounce):
+        work.on_signing(act)
+        return
+    signing = work.signings.get(act.participant)
+    if not isinstance(act, ResendInvitation) and act.token is not None and signing is not None:
+        signings.check_token(signing, act.token)
+        if signing.invitation is not None:
+            work.limit(signing.invitation.expires_at)
+    if signing is not None and not signing.status.final:
+        if envelope.status is EnvelopeStatus.DRAFT:
+            raise EnvelopeNotSent
+        envelopes.refuse_late(envelope, work.now)
+    if isinstance(act, VerifyOtp) and signing is not None and signing.code is not None:
+        work.limit(signing.code.expires_at)
+    if isinstance(act, ResendInvitation):
+        work.limit(act.invitation.expires_at)
+    if isinstance(act, SendOtp):
+        work.limit(act.expires_at)
+    work.on_signing(act)

@@ -1,0 +1,187 @@
+"""What the facts of an envelope add up to, and which histories cannot be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import assert_never
+from uuid import UUID
+
+from domain.actor import Mode
+from domain.envelope.facts import (
+    MAX_DOCUMENTS,
+    MAX_PARTICIPANTS,
+    CertificateIssued,
+    DeadlineExtended,
+    Document,
+    DocumentExecuted,
+    EnvelopeCancelled,
+    EnvelopeCompleted,
+    EnvelopeCreated,
+    EnvelopeDeclined,
+    EnvelopeExpired,
+    EnvelopeFact,
+    EnvelopeFailed,
+    EnvelopeSent,
+    EnvelopeStatus,
+    FailureReason,
+    OnParticipantFail,
+    OrderMode,
+    ParticipantCompleted,
+    ParticipantFailed,
+    Slot,
+    SlotStatus,
+)
+from domain.errors import (
+    ImpossibleHistory,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An envelope as its facts have left it; `slots` and `outcomes` go by participant."""
+
+    tenant: UUID
+    mode: Mode
+    status: EnvelopeStatus
+    documents: tuple[Document, ...]
+    slots: Mapping[UUID, Slot]
+    outcomes: Mapping[UUID, SlotStatus]
+    order: OrderMode
+    on_participant_fail: OnParticipantFail
+    deadline: datetime | None
+    declined_by: UUID | None = None
+    executed: frozenset[UUID] = frozenset()
+    certified: bool = False
+
+    def open_participants(self) -> tuple[UUID, ...]:
+        """Those who have neither completed nor failed, in the order of the envelope."""
+        return tuple(who for who, outcome in self.outcomes.items() if outcome is SlotStatus.OPEN)
+
+    def due(self) -> tuple[UUID, ...]:
+        """Those whose turn it is: all open ones, or in a sequential envelope those with the lowest number."""
+        waiting = self.open_participants()
+        if self.order is OrderMode.PARALLEL or not waiting:
+            return waiting
+        lowest = min(self.slots[who].number for who in waiting)
+        return tuple(who for who in waiting if self.slots[who].number == lowest)
+
+    def due_after(self, participant: UUID) -> tuple[UUID, ...]:
+        """Those whose turn begins when `participant` completes or fails."""
+        after = replace(self, outcomes=MappingProxyType({**self.outcomes, participant: SlotStatus.COMPLETED}))
+        before = self.due()
+        return tuple(who for who in after.due() if who not in before)
+
+
+def evolve(state: Envelope | None, fact: EnvelopeFact, at: datetime) -> Envelope:
+    """The state after `fact`; raises ImpossibleHistory if it could not have been decided in `state`."""
+    if isinstance(fact, EnvelopeCreated):
+        return _created(fact, state, at)
+    if state is None:
+        raise ImpossibleHistory(f"{fact.TYPE} before the envelope is created")
+    if isinstance(fact, DocumentExecuted | CertificateIssued):
+        return _executed(state, fact)
+    if state.status.final:
+        raise ImpossibleHistory(f"{fact.TYPE} after the envelope is {state.status}")
+    late = state.deadline is not None and at > state.deadline
+    if late != isinstance(fact, EnvelopeExpired):
+        raise ImpossibleHistory(f"{fact.TYPE} {'after' if late else 'before'} the deadline")
+    match fact:
+        case EnvelopeSent():
+            if state.status is EnvelopeStatus.SENT:
+                raise ImpossibleHistory("an envelope is sent twice")
+            return replace(state, status=EnvelopeStatus.SENT)
+        case ParticipantCompleted():
+            return _participant_done(state, fact.participant, SlotStatus.COMPLETED)
+        case ParticipantFailed():
+            after = _participant_done(state, fact.participant, SlotStatus.FAILED)
+            return replace(after, declined_by=fact.participant) if fact.reason is FailureReason.DECLINED else after
+        case DeadlineExtended():
+            if state.deadline is None or fact.deadline <= state.deadline:
+                raise ImpossibleHistory("a deadline is extended to an earlier time")
+            return replace(state, deadline=fact.deadline)
+        case EnvelopeCompleted():
+            _require(_all_done(state) and _any(state, SlotStatus.COMPLETED), fact)
+            _require(_may_go_on(state), fact)
+            return replace(state, status=EnvelopeStatus.COMPLETED)
+        case EnvelopeDeclined():
+            _require(not _may_go_on(state) and state.declined_by == fact.participant, fact)
+            return replace(state, status=EnvelopeStatus.DECLINED)
+        case EnvelopeCancelled():
+            _require(_may_go_on(state), fact)
+            return replace(state, status=EnvelopeStatus.CANCELLED)
+        case EnvelopeExpired():
+            _require(_may_go_on(state), fact)
+            return replace(state, status=EnvelopeStatus.EXPIRED)
+        case EnvelopeFailed():
+            stopped = not _may_go_on(state) and state.declined_by is None
+            _require(stopped or (_all_done(state) and not _any(state, SlotStatus.COMPLETED)), fact)
+            return replace(state, status=EnvelopeStatus.FAILED)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _require(holds: bool, fact: EnvelopeFact) -> None:
+    if not holds:
+        raise ImpossibleHistory(f"{fact.TYPE} while the participants' outcomes do not lead to it")
+
+
+def _any(state: Envelope, outcome: SlotStatus) -> bool:
+    return outcome in state.outcomes.values()
+
+
+def _all_done(state: Envelope) -> bool:
+    return not _any(state, SlotStatus.OPEN)
+
+
+def _may_go_on(state: Envelope) -> bool:
+    """False once a failure has ended a flow that does not continue after one."""
+    return state.on_participant_fail is OnParticipantFail.CONTINUE or not _any(state, SlotStatus.FAILED)
+
+
+def _created(fact: EnvelopeCreated, state: Envelope | None, at: datetime) -> Envelope:
+    if state is not None:
+        raise ImpossibleHistory("an envelope is created twice")
+    documents = {document.id for document in fact.documents}
+    slots = {slot.participant: slot for slot in fact.participants}
+    if not 0 < len(fact.participants) <= MAX_PARTICIPANTS or len(slots) != len(fact.participants):
+        raise ImpossibleHistory("an envelope with no, too many or repeated participants")
+    if not 0 < len(fact.documents) <= MAX_DOCUMENTS or len(documents) != len(fact.documents):
+        raise ImpossibleHistory("an envelope with no, too many or repeated documents")
+    if not all(slot.documents and documents.issuperset(slot.documents) for slot in fact.participants):
+        raise ImpossibleHistory("a participant with no documents or with unknown ones")
+    if fact.deadline is not None and fact.deadline < at:
+        raise ImpossibleHistory("an envelope created after its deadline")
+    return Envelope(
+        tenant=fact.tenant,
+        mode=fact.mode,
+        status=EnvelopeStatus.DRAFT,
+        documents=fact.documents,
+        slots=MappingProxyType(slots),
+        outcomes=MappingProxyType(dict.fromkeys(slots, SlotStatus.OPEN)),
+        order=fact.order,
+        on_participant_fail=fact.on_participant_fail,
+        deadline=fact.deadline,
+    )
+
+
+def _participant_done(state: Envelope, participant: UUID, outcome: SlotStatus) -> Envelope:
+    if state.status is not EnvelopeStatus.SENT:
+        raise ImpossibleHistory("a participant acts before the envelope is sent")
+    if not _may_go_on(state):
+        raise ImpossibleHistory("a participant acts after another's failure has ended the flow")
+    if participant not in state.due():
+        raise ImpossibleHistory("a participant acts out of turn, twice, or without a place in the envelope")
+    return replace(state, outcomes=MappingProxyType({**state.outcomes, participant: outcome}))
+
+
+def _executed(state: Envelope, fact: DocumentExecuted | CertificateIssued) -> Envelope:
+    if state.status is not EnvelopeStatus.COMPLETED:
+        raise ImpossibleHistory(f"{fact.TYPE} while the envelope is {state.status}")
+    if isinstance(fact, CertificateIssued):
+        if state.certified:
+            raise ImpossibleHistory("a second certificate")
+        return replace(state, certified=True)
+    if fact.document in state.executed or fact.document not in {document.id for document in state.documents}:
+        raise ImpossibleHistory("a document is executed twice or is not in the envelope")
+    return replace(state, executed=state.executed | {fact.document})

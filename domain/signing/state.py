@@ -1,0 +1,194 @@
+"""What the facts of a signing add up to, and which histories cannot be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import assert_never
+from uuid import UUID
+
+from domain.actor import Mode
+from domain.envelope import FailureReason
+from domain.errors import ImpossibleHistory
+from domain.signing.facts import (
+    ConsentGiven,
+    DocumentSigned,
+    DocumentViewed,
+    Invitation,
+    InvitationBounced,
+    InvitationDelivered,
+    InvitationResent,
+    Invited,
+    OtpFailed,
+    OtpSent,
+    OtpVerified,
+    ProcessCreated,
+    SigningCancelled,
+    SigningCompleted,
+    SigningDeclined,
+    SigningExpired,
+    SigningFact,
+    SigningFailed,
+    SigningStatus,
+    Started,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingCode:
+    """A one-time code that waits for its answer, by its commitment (64 hex digits)."""
+
+    code: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """A signing as its facts have left it. `signed` maps a document to the time it was signed."""
+
+    tenant: UUID
+    mode: Mode
+    envelope: UUID
+    number: int
+    documents: Mapping[UUID, str]
+    status: SigningStatus
+    created_at: datetime
+    attempts_max: int | None
+    cooldown: timedelta | None
+    invitation: Invitation | None = None
+    invitations: frozenset[UUID] = frozenset()
+    reported: frozenset[UUID] = frozenset()
+    signed: Mapping[UUID, datetime] = MappingProxyType({})
+    code: PendingCode | None = None
+    code_sent_at: datetime | None = None
+    failed_attempts: int = 0
+    failed_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def unsigned(self) -> tuple[UUID, ...]:
+        """The documents still to sign, in the order of the envelope."""
+        return tuple(document for document in self.documents if document not in self.signed)
+
+    @property
+    def next_attempt_at(self) -> datetime | None:
+        """Before this time no further attempt is accepted; None when one is possible at once."""
+        return None if self.cooldown is None or self.failed_at is None else self.failed_at + self.cooldown
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all attempts have been used up."""
+        return self.attempts_max is not None and self.failed_attempts >= self.attempts_max
+
+
+def evolve(state: Signing | None, fact: SigningFact, at: datetime) -> Signing:
+    """The state after `fact`; raises ImpossibleHistory if it could not have been decided in `state`."""
+    if isinstance(fact, ProcessCreated):
+        return _created(fact, state, at)
+    if state is None:
+        raise ImpossibleHistory(f"{fact.TYPE} before the process is created")
+    if state.status.final:
+        raise ImpossibleHistory(f"{fact.TYPE} after the signing is {state.status}")
+    match fact:
+        case Invited() | InvitationResent() | InvitationDelivered() | InvitationBounced():
+            return _invitation(state, fact, at)
+        case Started():
+            _require(state.status is SigningStatus.INVITED, fact, "it is not the first act after an invitation")
+            return replace(state, status=SigningStatus.STARTED)
+        case SigningCancelled():
+            return _ended(state, SigningStatus.CANCELLED, at)
+        case SigningExpired():
+            return _ended(state, SigningStatus.EXPIRED, at)
+        case SigningDeclined():
+            _require(state.status is not SigningStatus.CREATED, fact, "the participant was not invited")
+            return _ended(state, SigningStatus.DECLINED, at)
+        case DocumentViewed() | ConsentGiven() | DocumentSigned() | SigningCompleted():
+            _require(state.status is SigningStatus.STARTED, fact, "the signing has not started")
+            return _acted(state, fact, at)
+        case OtpSent() | OtpVerified() | OtpFailed() | SigningFailed():
+            _require(state.status is SigningStatus.STARTED, fact, "the signing has not started")
+            return _authenticated(state, fact, at)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _require(holds: bool, fact: SigningFact, otherwise: str) -> None:
+    if not holds:
+        raise ImpossibleHistory(f"{fact.TYPE}: {otherwise}")
+
+
+def _created(fact: ProcessCreated, state: Signing | None, at: datetime) -> Signing:
+    if state is not None:
+        raise ImpossibleHistory("a process is created twice")
+    documents = {document.id: document.sha256 for document in fact.documents}
+    _require(0 < len(documents) == len(fact.documents), fact, "no documents, or one twice")
+    return Signing(
+        tenant=fact.tenant,
+        mode=fact.mode,
+        envelope=fact.envelope,
+        number=fact.number,
+        documents=MappingProxyType(documents),
+        status=SigningStatus.CREATED,
+        created_at=at,
+        attempts_max=fact.attempts_max,
+        cooldown=None if fact.cooldown_seconds is None else timedelta(seconds=fact.cooldown_seconds),
+    )
+
+
+def _ended(state: Signing, status: SigningStatus, at: datetime) -> Signing:
+    return replace(state, status=status, ended_at=at, code=None)
+
+
+def _invitation(
+    state: Signing, fact: Invited | InvitationResent | InvitationDelivered | InvitationBounced, at: datetime
+) -> Signing:
+    if isinstance(fact, InvitationDelivered | InvitationBounced):
+        _require(fact.invitation in state.invitations, fact, "there is no such invitation")
+        _require(fact.invitation not in state.reported, fact, "its delivery was reported before")
+        return replace(state, reported=state.reported | {fact.invitation})
+    _require(fact.invitation.id not in state.invitations, fact, "the same invitation twice")
+    _require(fact.invitation.expires_at >= at, fact, "its token has expired already")
+    known = state.invitations | {fact.invitation.id}
+    if isinstance(fact, Invited):
+        _require(state.status is SigningStatus.CREATED, fact, "the participant was invited before")
+        return replace(state, status=SigningStatus.INVITED, invitation=fact.invitation, invitations=known)
+    _require(state.status is not SigningStatus.CREATED, fact, "the participant was not invited before")
+    return replace(state, invitation=fact.invitation, invitations=known)
+
+
+def _acted(state: Signing, fact: DocumentViewed | ConsentGiven | DocumentSigned | SigningCompleted, at: datetime) -> Signing:
+    match fact:
+        case ConsentGiven():
+            return state
+        case DocumentViewed():
+            _require(state.documents.get(fact.document) == fact.sha256, fact, "not a document of this signing")
+            return state
+        case DocumentSigned():
+            _require(state.documents.get(fact.document) == fact.sha256, fact, "not a document of this signing")
+            _require(fact.document not in state.signed, fact, "the document was signed before")
+            return replace(state, signed=MappingProxyType({**state.signed, fact.document: at}))
+        case SigningCompleted():
+            _require(not state.unsigned, fact, "a document is not signed")
+            return _ended(state, SigningStatus.COMPLETED, at)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _authenticated(state: Signing, fact: OtpSent | OtpVerified | OtpFailed | SigningFailed, at: datetime) -> Signing:
+    match fact:
+        case OtpSent():
+            _require(not state.exhausted, fact, "all attempts are used up")
+            _require(fact.expires_at >= at, fact, "the code has expired already")
+            return replace(state, code=PendingCode(fact.code.commitment, fact.expires_at), code_sent_at=at)
+        case OtpVerified() | OtpFailed():
+            _require(state.code is not None and at <= state.code.expires_at, fact, "no code waits for an answer")
+            _require(state.next_attempt_at is None or at >= state.next_attempt_at, fact, "sooner than the cooldown allows")
+            if isinstance(fact, OtpVerified):
+                return replace(state, code=None)
+            _require(fact.attempt == state.failed_attempts + 1 and not state.exhausted, fact, "attempts are miscounted")
+            return replace(state, failed_attempts=fact.attempt, failed_at=at)
+        case SigningFailed():
+            _require(fact.reason is FailureReason.ATTEMPTS_EXHAUSTED and state.exhausted, fact, "attempts are left")
+            return _ended(state, SigningStatus.FAILED, at)
+        case _ as unreachable:
+            assert_never(unreachable)
