@@ -1,7 +1,7 @@
 """What the facts of a signing add up to, and which histories cannot be."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import assert_never
@@ -58,7 +58,7 @@ class Signing:
     invitation: Invitation | None = None
     invitations: frozenset[UUID] = frozenset()
     reported: frozenset[UUID] = frozenset()
-    signed: Mapping[UUID, datetime] = MappingProxyType({})
+    signed: Mapping[UUID, datetime] = field(default_factory=lambda: MappingProxyType({}))
     code: PendingCode | None = None
     code_sent_at: datetime | None = None
     failed_attempts: int = 0
