@@ -1,0 +1,224 @@
+"""Facts to entries and back, from the facts' own type hints.
+
+Facts are stored under the names we chose (`TYPE`), never under a class path. A field that is None is
+left out; a personal field stands in the entry's `personal` under its path (a JSON pointer, RFC 6901)
+and nowhere else. Decoding is strict: what a fact does not have is an error, not ignored.
+"""
+
+import dataclasses
+import types
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+from domain.canonical import Json
+from domain.entry import EntryError, format_time, parse_time
+from domain.envelope import EnvelopeFact
+from domain.erasure import SubjectErased
+from domain.ids import IdError, parse_uuid
+from domain.personal import Disclosure, Personal
+from domain.signing import SigningFact
+from domain.template import TemplateFact
+
+#: Every fact that the ledger stores.
+Fact = TemplateFact | EnvelopeFact | SigningFact | SubjectErased
+
+FACTS: Final[Mapping[str, type[Any]]] = {fact.TYPE: fact for fact in get_args(Fact)}
+
+
+class CodecError(ValueError):
+    """An entry's data does not spell a fact of its type; the message names the field."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EncodedFact:
+    """A fact as an entry holds it, with the disclosures that go to the vault, by path."""
+
+    type: str
+    data: dict[str, Json]
+    personal: dict[str, str]
+    disclosures: tuple[tuple[str, Disclosure], ...]
+
+
+def encode_fact(fact: Fact) -> EncodedFact:
+    """What goes into the entry and what goes beside it."""
+    found: list[tuple[str, Personal]] = []
+    data = _object_codec(type(fact)).encode(fact, "", found)
+    return EncodedFact(
+        fact.TYPE,
+        data,
+        {path: value.commitment for path, value in found},
+        tuple((path, value.disclosure) for path, value in found if value.disclosure is not None),
+    )
+
+
+def decode_fact(type_name: str, data: Mapping[str, Json], personal: Mapping[str, str]) -> Fact:
+    """The fact of an entry; raises CodecError for an unknown type or data that does not fit it."""
+    fact = FACTS.get(type_name)
+    if fact is None:
+        raise CodecError(f"{type_name!r} is not a fact of this ledger")
+    taken: list[str] = []
+    decoded: Fact = _object_codec(fact).decode(data, "", personal, taken)
+    if len(taken) != len(personal):
+        raise CodecError(f"{type_name} has no personal field {sorted(set(personal) - set(taken))[0]!r}")
+    return decoded
+
+
+class _Absent:
+    """An optional value that is not there."""
+
+
+_ABSENT: Final = _Absent()
+
+Encode = Callable[[Any, str, list[tuple[str, Personal]]], Any]
+Decode = Callable[[Any, str, Mapping[str, str], list[str]], Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Codec:
+    encode: Encode
+    decode: Decode
+    optional: bool = False
+
+
+def _codec(hint: Any) -> _Codec:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        (inner,) = (part for part in get_args(hint) if part is not types.NoneType)
+        return _optional(_codec(inner))
+    if origin is tuple:
+        return _tuple_codec(_codec(get_args(hint)[0]))
+    if hint is Personal:
+        return _Codec(_encode_personal, _decode_personal)
+    if hint in _SCALARS:
+        return _SCALARS[hint]
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return _enum_codec(hint)
+    if dataclasses.is_dataclass(hint):
+        return _object_codec(hint)
+    raise TypeError(f"facts cannot hold {hint}")
+
+
+def _encode_personal(value: Personal, path: str, found: list[tuple[str, Personal]]) -> Any:
+    found.append((path, value))
+    return _ABSENT
+
+
+def _decode_personal(value: Any, path: str, personal: Mapping[str, str], taken: list[str]) -> Any:
+    if value is not _ABSENT:
+        raise CodecError(f"{path} is personal and stands in the entry itself")
+    commitment = personal.get(path)
+    if commitment is None:
+        return _ABSENT
+    taken.append(path)
+    return Personal(commitment)
+
+
+def _scalar(kind: type, encode: Callable[[Any], Json], decode: Callable[[Any], Any]) -> _Codec:
+    def read(value: Any, path: str, personal: Mapping[str, str], taken: list[str]) -> Any:
+        if value is _ABSENT:
+            return _ABSENT
+        if type(value) is not kind:
+            raise CodecError(f"{path} is not a {kind.__name__}")
+        try:
+            return decode(value)
+        except (EntryError, IdError, ValueError) as err:
+            raise CodecError(f"{path}: {err}") from err
+
+    return _Codec(lambda value, path, found: encode(value), read)
+
+
+def _lower_uuid(text: str) -> UUID:
+    if text != text.lower():
+        raise ValueError("not in lower case")
+    return parse_uuid(text)
+
+
+_SCALARS: Final[Mapping[Any, _Codec]] = {
+    str: _scalar(str, lambda value: value, lambda value: value),
+    int: _scalar(int, lambda value: value, lambda value: value),
+    bool: _scalar(bool, lambda value: value, lambda value: value),
+    UUID: _scalar(str, str, _lower_uuid),
+    datetime: _scalar(str, format_time, parse_time),
+}
+
+
+def _enum_codec(hint: type[StrEnum]) -> _Codec:
+    return _scalar(str, lambda value: value.value, hint)
+
+
+def _optional(inner: _Codec) -> _Codec:
+    def write(value: Any, path: str, found: list[tuple[str, Personal]]) -> Any:
+        return _ABSENT if value is None else inner.encode(value, path, found)
+
+    def read(value: Any, path: str, personal: Mapping[str, str], taken: list[str]) -> Any:
+        decoded = inner.decode(value, path, personal, taken)
+        return None if decoded is _ABSENT else decoded
+
+    return _Codec(write, read, optional=True)
+
+
+def _tuple_codec(inner: _Codec) -> _Codec:
+    def write(value: Any, path: str, found: list[tuple[str, Personal]]) -> Any:
+        return [inner.encode(item, f"{path}/{index}", found) for index, item in enumerate(value)]
+
+    def read(value: Any, path: str, personal: Mapping[str, str], taken: list[str]) -> Any:
+        if value is _ABSENT:
+            return _ABSENT
+        if type(value) is not list:
+            raise CodecError(f"{path} is not a list")
+        return tuple(inner.decode(item, f"{path}/{index}", personal, taken) for index, item in enumerate(value))
+
+    return _Codec(write, read)
+
+
+_OBJECTS: Final[dict[type[Any], _Codec]] = {}
+
+
+def _object_codec(hint: type[Any]) -> _Codec:
+    codec = _OBJECTS.get(hint)
+    if codec is None:
+        codec = _OBJECTS[hint] = _read_hints(hint)
+    return codec
+
+
+def _read_hints(hint: type[Any]) -> _Codec:
+    hints = get_type_hints(hint)
+    members = tuple((item.name, _codec(hints[item.name])) for item in dataclasses.fields(hint))
+    names = frozenset(name for name, _ in members)
+
+    def write(value: Any, path: str, found: list[tuple[str, Personal]]) -> Any:
+        written = {}
+        for name, codec in members:
+            member = codec.encode(getattr(value, name), f"{path}/{name}", found)
+            if member is not _ABSENT:
+                written[name] = member
+        return written
+
+    def read(value: Any, path: str, personal: Mapping[str, str], taken: list[str]) -> Any:
+        if value is _ABSENT:
+            return _ABSENT
+        if type(value) is not dict:
+            raise CodecError(f"{path or 'data'} is not an object")
+        if not names.issuperset(value):
+            raise CodecError(f"{hint.__name__} has no field {path}/{sorted(set(value) - names)[0]}")
+        read_members = []
+        for name, codec in members:
+            member = codec.decode(value.get(name, _ABSENT), f"{path}/{name}", personal, taken)
+            if member is _ABSENT:
+                raise CodecError(f"{path}/{name} is missing")
+            read_members.append(member)
+        return hint(*read_members)
+
+    return _Codec(write, read)
+
+
+def _warm_up() -> None:
+    """Reads all type hints once, so that a fact the codec cannot spell fails at import."""
+    for fact in FACTS.values():
+        _object_codec(fact)
+
+
+_warm_up()
