@@ -1,0 +1,166 @@
+"""The settings, read once from the environment.
+
+The field `read_wait_seconds` is the variable `COUNTERSIGN_READ_WAIT_SECONDS`; only `DATABASE_URL` has
+the name that hosting platforms give it. An empty variable counts as unset.
+"""
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+PREFIX: Final = "COUNTERSIGN_"
+
+#: Bytes of the secret key and of the master key: keys of HMAC-SHA-256 and AES-256.
+KEY_BYTES: Final = 32
+
+Network = IPv4Network | IPv6Network
+SurfaceName = Literal["partner", "signing", "signatures", "sessions", "ledger"]
+
+
+class SettingsError(ValueError):
+    """Some variables have values that cannot be used; the message has a line for each, with the reason."""
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return "DATABASE_URL" if field == "database_url" else PREFIX + field.upper()
+
+
+def _split(value: object) -> object:
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _hosts(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [item.strip().partition("=") for item in value.split(",") if item.strip()]
+    if not all(host and surface for host, _, surface in pairs):
+        raise ValueError("is not of the form host=surface,host=surface")
+    return {host.strip().lower(): surface.strip() for host, _, surface in pairs}
+
+
+def _key(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return base64.b64decode(value, validate=True)
+    except binascii.Error as err:
+        raise ValueError(f"is not base64: {err}") from err
+
+
+def _key_length(value: bytes) -> bytes:
+    if len(value) != KEY_BYTES:
+        raise ValueError(f"holds {len(value)} bytes; a key is {KEY_BYTES} random bytes in base64")
+    return value
+
+
+def _folder(value: Path) -> Path:
+    return value.expanduser().absolute()
+
+
+def _database(value: str) -> str:
+    # libpq reads a URL or keyword=value pairs (PostgreSQL documentation, "Connection Strings").
+    if urlsplit(value).scheme not in ("postgresql", "postgres") and "=" not in value:
+        raise ValueError("is not of the form postgresql://user:password@host:port/name")
+    return value
+
+
+def _web_address(value: str) -> str:
+    address = urlsplit(value)
+    if address.scheme not in ("http", "https") or not address.netloc or address.query or address.fragment:
+        raise ValueError("is not of the form https://host:port/path")
+    return value.rstrip("/")
+
+
+def _default_base_url(known: dict[str, Any]) -> str:
+    host = known.get("host", "")
+    # A wildcard is where a server listens, not where a client can go.
+    name = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104
+    return f"http://{name}:{known.get('port')}"
+
+
+def _default_blob_url(known: dict[str, Any]) -> str:
+    # Without a usable data folder there is no default either; the error then names the folder.
+    return (known["data"] / "blobs").as_uri() if "data" in known else ""
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_database)]
+Key = Annotated[bytes, BeforeValidator(_key), AfterValidator(_key_length)]
+
+
+class Settings(BaseModel):
+    """What a running Countersign was told. Frozen; secrets are left out of its `repr`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+    data: Annotated[Path, AfterValidator(_folder)] = Field(
+        Path("var"), description="Folder of everything kept: database, files, keys, outbox. Default ./var."
+    )
+    database_url: DatabaseUrl | None = Field(
+        None, repr=False, description="PostgreSQL to use instead of the embedded server, as the service connects to it."
+    )
+    owner_database_url: DatabaseUrl | None = Field(
+        None, repr=False, description="The same database as its owner, for migrations. Default: DATABASE_URL."
+    )
+    origin: str | None = Field(
+        None, min_length=1, max_length=255, description="The ledger's name, part of every entry. Default: made on the first run and kept."
+    )
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    base_url: Annotated[str, AfterValidator(_web_address)] = Field(
+        default_factory=_default_base_url, description="Address that clients use, in links and signed URLs. Default http://host:port."
+    )
+    blob_url: str = Field(
+        default_factory=_default_blob_url, description="Where PDFs are kept: file://, s3://, gs:// or az://. Default: blobs in the data folder."
+    )
+    smtp_host: str | None = Field(None, description="Mail server. Default: none, mails become .eml files in the data folder's outbox.")
+    smtp_port: int = Field(587, ge=1, le=65_535, description="Port of the mail server.")
+    smtp_user: str | None = Field(None, description="Account at the mail server.")
+    smtp_password: str | None = Field(None, repr=False, description="Password at the mail server.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field("starttls", description="How the connection to the mail server is protected.")
+    mail_from: str = Field("countersign@localhost", pattern=r"@", description="Sender of invitations.")
+    upload_limit_bytes: int = Field(25 * 1024 * 1024, ge=1, description="Largest PDF accepted, in bytes.")
+    upload_limit_pages: int = Field(500, ge=1, description="Most pages of a PDF accepted.")
+    url_lifetime_seconds: int = Field(900, ge=1, le=604_800, description="How long a signed upload or download URL works.")
+    read_wait_seconds: float = Field(5.0, gt=0, le=60, description="How long a read waits for the projections before it answers 503.")
+    session_lifetime_days: int = Field(30, ge=1, description="How long a signing session may be completed.")
+    idempotency_hours: int = Field(24, ge=1, description="How long an idempotency key is remembered.")
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_split)] = Field(
+        (), description="Networks whose X-Forwarded-For is believed: 10.0.0.0/8,fd00::/8."
+    )
+    surface_hosts: Annotated[Mapping[str, SurfaceName], BeforeValidator(_hosts)] = Field(
+        default_factory=dict, description="Surfaces by host name: sign.example.com=partner,api.example.com=sessions."
+    )
+    secret_key: Key | None = Field(
+        None, repr=False, description="32 random bytes in base64; signs URLs and tokens. Default: a file in the data folder."
+    )
+    master_key: Key | None = Field(
+        None, repr=False, description="32 random bytes in base64; wraps the keys of personal data. Default: a file in the data folder."
+    )
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """The settings of `environment`, else of this process; raises SettingsError naming each bad variable."""
+        source = os.environ if environment is None else environment
+        given = {field: source[variable(field)] for field in cls.model_fields if source.get(variable(field))}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as err:
+            raise SettingsError("\n".join(_complaints(err, given))) from err
+
+
+def _complaints(error: ValidationError, given: Mapping[str, str]) -> list[str]:
+    complaints: dict[str, str] = {}
+    for fault in error.errors(include_url=False, include_input=False):
+        field = str(fault["loc"][0])
+        if field in given:  # a default computed from a bad value is not the mistake
+            reason = fault["msg"].removeprefix("Value error, ")
+            complaints.setdefault(field, f"{variable(field)}: {reason[:1].lower()}{reason[1:]}")
+    return list(complaints.values())
