@@ -96,7 +96,7 @@ def _codec(hint: Any) -> _Codec:
         return _SCALARS[hint]
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return _enum_codec(hint)
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return _object_codec(hint)
     raise TypeError(f"facts cannot hold {hint}")
 

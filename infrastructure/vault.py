@@ -1,0 +1,214 @@
+"""The vault: disclosures, encrypted under a key of their subject (DESIGN section 5).
+
+A subject is found by a keyed hash of what identifies it. Its key is wrapped by a key that is not in
+the database. Erasing a subject destroys its key and its rows; what backups and the write-ahead log
+still hold of the rows is ciphertext without a key.
+"""
+
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+from uuid import UUID, uuid4
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from psycopg_pool import AsyncConnectionPool
+
+from domain.canonical import Json, canonical, parse_json
+from domain.personal import SALT_BYTES, Disclosure, Personal, Subject, SubjectKind, conceal
+from infrastructure.append import SealedDisclosure
+from infrastructure.secrets import Keys
+
+NONCE_BYTES: Final = 12
+
+#: Unwrapped subject keys kept in the process.
+CACHED_KEYS: Final = 20_000
+
+
+class VaultError(RuntimeError):
+    """A stored disclosure cannot be opened: the key is not the one it was sealed with, or the row was altered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where a personal value stands: the entry and the path in its `personal`."""
+
+    stream: UUID
+    version: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A disclosure read back: the value and its salt (32 bytes)."""
+
+    value: Json
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectKey:
+    """A subject's random id and its key (AES-256)."""
+
+    id: UUID
+    key: bytes
+
+
+class Vault:
+    """Seals what facts disclose, opens what readers may see, finds what is to be erased."""
+
+    def __init__(self, pool: AsyncConnectionPool, keys: Keys) -> None:
+        self._pool = pool
+        self._wrap = AESGCM(keys.wrap)
+        self._lookup_key = keys.lookup
+        self._cache: OrderedDict[Subject, SubjectKey] = OrderedDict()
+
+    def conceal(self, value: Json, subject: Subject) -> Personal:
+        """Commits to `value` under a fresh salt; the disclosure travels with it until it is sealed."""
+        return conceal(value, secrets.token_bytes(SALT_BYTES), subject)
+
+    def lookup(self, subject: Subject) -> bytes:
+        """The keyed hash by which a subject is found (32 bytes)."""
+        name = f"{subject.tenant}\n{subject.kind}\n{subject.key}".encode()
+        return hmac.new(self._lookup_key, name, sha256).digest()
+
+    async def seal(self, disclosures: Sequence[tuple[Reference, Disclosure]]) -> tuple[SealedDisclosure, ...]:
+        """Encrypts disclosures for the entries they will belong to, making subjects' keys as needed."""
+        if not disclosures:
+            return ()
+        keys = await self._keys({disclosure.subject for _, disclosure in disclosures})
+        sealed = []
+        for place, disclosure in disclosures:
+            key = keys[disclosure.subject]
+            plain = canonical({"salt": disclosure.salt.hex(), "value": disclosure.value})
+            nonce = secrets.token_bytes(NONCE_BYTES)
+            ciphertext = nonce + AESGCM(key.key).encrypt(nonce, plain, _bound_to(place))
+            sealed.append(SealedDisclosure(place.stream, place.version, place.path, key.id, ciphertext))
+        return tuple(sealed)
+
+    def forget(self, subjects: Iterable[Subject]) -> None:
+        """Drops cached keys: they may belong to subjects that were erased meanwhile."""
+        for subject in subjects:
+            self._cache.pop(subject, None)
+
+    async def open(self, references: Iterable[Reference]) -> Mapping[Reference, Opened]:
+        """The disclosures at `references`; those that are erased or were never stored are missing.
+
+        Raises VaultError when a stored one cannot be opened.
+        """
+        wanted = list(dict.fromkeys(references))
+        if not wanted:
+            return {}
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT d.stream, d.version, d.path, d.ciphertext, s.id, s.wrapped_key"
+                " FROM unnest(%s::uuid[], %s::bigint[], %s::text[]) AS wanted(stream, version, path)"
+                " JOIN disclosures d USING (stream, version, path) JOIN subjects s ON s.id = d.subject",
+                ([item.stream for item in wanted], [item.version for item in wanted], [item.path for item in wanted]),
+            )
+            rows = await cursor.fetchall()
+        opened = {}
+        for stream, version, path, ciphertext, subject, wrapped in rows:
+            place = Reference(stream, version, path)
+            opened[place] = self._open(place, ciphertext, self._unwrap(subject, wrapped))
+        return opened
+
+    async def open_entries(self, streams: Iterable[UUID]) -> Mapping[Reference, Opened]:
+        """Every disclosure of the entries of `streams`."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT stream, version, path FROM disclosures WHERE stream = ANY(%s)", (list(streams),)
+            )
+            rows = await cursor.fetchall()
+        return await self.open(Reference(*row) for row in rows)
+
+    async def subject_id(self, subject: Subject) -> UUID | None:
+        """The random id of a subject about which something is stored."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT id FROM subjects WHERE tenant = %s AND kind = %s AND lookup = %s",
+                (subject.tenant, subject.kind, self.lookup(subject)),
+            )
+            row = await cursor.fetchone()
+        return None if row is None else row[0]
+
+    async def references_of(self, subject: UUID) -> tuple[Reference, ...]:
+        """Where disclosures of a subject stand, in a stable order."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT stream, version, path FROM disclosures WHERE subject = %s ORDER BY stream, version, path", (subject,)
+            )
+            rows = await cursor.fetchall()
+        return tuple(Reference(*row) for row in rows)
+
+    async def _keys(self, subjects: set[Subject]) -> Mapping[Subject, SubjectKey]:
+        found = {subject: self._cache[subject] for subject in subjects if subject in self._cache}
+        missing = [subject for subject in subjects if subject not in found]
+        if missing:
+            found.update(await self._fetch_or_make(missing))
+        for subject, key in found.items():
+            self._cache[subject] = key
+            self._cache.move_to_end(subject)
+        while len(self._cache) > CACHED_KEYS:
+            self._cache.popitem(last=False)
+        return found
+
+    async def _fetch_or_make(self, subjects: Sequence[Subject]) -> Mapping[Subject, SubjectKey]:
+        by_lookup = {self.lookup(subject): subject for subject in subjects}
+        fresh = []
+        for lookup, subject in by_lookup.items():
+            identity, key = uuid4(), secrets.token_bytes(32)
+            nonce = secrets.token_bytes(NONCE_BYTES)
+            wrapped = nonce + self._wrap.encrypt(nonce, key, identity.bytes)
+            fresh.append((identity, subject.tenant, subject.kind.value, lookup, wrapped))
+        async with self._pool.connection() as connection:
+            # Whoever comes second takes the first one's key: the row that stands is read back.
+            await connection.execute(
+                "INSERT INTO subjects (id, tenant, kind, lookup, wrapped_key)"
+                " SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::bytea[], %s::bytea[])"
+                " ON CONFLICT (tenant, kind, lookup) DO NOTHING",
+                tuple([row[column] for row in fresh] for column in range(5)),
+            )
+            cursor = await connection.execute(
+                "SELECT id, lookup, wrapped_key FROM subjects WHERE lookup = ANY(%s)", (list(by_lookup),)
+            )
+            rows = await cursor.fetchall()
+        return {
+            by_lookup[bytes(lookup)]: SubjectKey(identity, self._unwrap(identity, wrapped)) for identity, lookup, wrapped in rows
+        }
+
+    def _unwrap(self, subject: UUID, wrapped: bytes) -> bytes:
+        try:
+            return self._wrap.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], subject.bytes)
+        except InvalidTag as err:
+            raise VaultError(
+                "a subject's key does not open; is COUNTERSIGN_MASTER_KEY the one this database was made with?"
+            ) from err
+
+    def _open(self, place: Reference, ciphertext: bytes, key: bytes) -> Opened:
+        try:
+            plain = AESGCM(key).decrypt(ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:], _bound_to(place))
+        except InvalidTag as err:
+            raise VaultError(f"the disclosure of {place.path} in {place.stream} version {place.version} was altered") from err
+        content = parse_json(plain)
+        if not isinstance(content, dict) or not isinstance(content.get("salt"), str):
+            raise VaultError(f"the disclosure of {place.path} in {place.stream} version {place.version} is not one")
+        return Opened(content.get("value"), bytes.fromhex(str(content["salt"])))
+
+
+def _bound_to(place: Reference) -> bytes:
+    """Additional data of the encryption: a row moved to another place does not open."""
+    return f"{place.stream}\n{place.version}\n{place.path}".encode()
+
+
+def person(tenant: UUID, *, email: str | None = None, phone: str | None = None, otherwise: UUID) -> Subject:
+    """The subject of a person: by e-mail address, else by phone number, else by the one place they hold."""
+    if email:
+        return Subject(tenant, SubjectKind.PERSON, f"email:{email.strip().casefold()}")
+    if phone:
+        return Subject(tenant, SubjectKind.PERSON, f"phone:{''.join(c for c in phone if c.isdigit() or c == '+')}")
+    return Subject(tenant, SubjectKind.PERSON, f"participant:{otherwise}")
