@@ -78,3 +78,11 @@ def conceal(value: Json, salt: bytes, subject: Subject) -> Personal:
 def discloses(value: Json, salt: bytes, expected: str) -> bool:
     """Whether `value` under `salt` is what `expected` commits to, compared in constant time."""
     return compare_digest(commitment(value, salt), expected)
+
+def person(tenant: UUID, *, email: str | None = None, phone: str | None = None, otherwise: UUID) -> Subject:
+    """The subject of a person: by e-mail address, else by phone number, else by the one place they hold."""
+    if email:
+        return Subject(tenant, SubjectKind.PERSON, f"email:{email.strip().casefold()}")
+    if phone:
+        return Subject(tenant, SubjectKind.PERSON, f"phone:{''.join(c for c in phone if c.isdigit() or c == '+')}")
+    return Subject(tenant, SubjectKind.PERSON, f"participant:{otherwise}")

@@ -87,13 +87,24 @@ class CreditDebit:
 
 
 @dataclass(frozen=True, slots=True)
+class Erasure:
+    """A subject whose key and disclosures are destroyed.
+
+    `disclosures` is how many were found; if there are others by now, the append is stale.
+    """
+
+    subject: UUID
+    disclosures: int
+
+
+@dataclass(frozen=True, slots=True)
 class Append:
     """One command's whole effect.
 
     `now` is the time it was decided at; the recorder stamps entries with a time that is never
     earlier than `now` nor than the log's last entry. If that time is later than `not_after`, the
     append is refused as stale, so that what was allowed only until then is decided again.
-    `erase` names data subjects whose keys and disclosures are destroyed.
+    `erase` names data subjects whose keys and disclosures are destroyed in the same transaction.
     """
 
     streams: tuple[StreamAppend, ...]
@@ -102,7 +113,7 @@ class Append:
     disclosures: tuple[SealedDisclosure, ...] = ()
     idempotency: Idempotency | None = None
     debit: CreditDebit | None = None
-    erase: tuple[UUID, ...] = ()
+    erase: tuple[Erasure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +162,7 @@ class RecorderUnavailable(AppendError):
 
     The append may or may not have happened; a repeat with the same idempotency key is safe.
     """
+
+
+class RecorderBusy(RecorderUnavailable):
+    """Too many appends are waiting already. This one did not happen."""

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg_pool import AsyncConnectionPool
 
 from domain.canonical import Json, canonical, parse_json
-from domain.personal import SALT_BYTES, Disclosure, Personal, Subject, SubjectKind, conceal
+from domain.personal import SALT_BYTES, Disclosure, Personal, Subject, conceal
 from infrastructure.append import SealedDisclosure
 from infrastructure.secrets import Keys
 
@@ -147,8 +147,8 @@ class Vault:
 
     async def _keys(self, subjects: set[Subject]) -> Mapping[Subject, SubjectKey]:
         found = {subject: self._cache[subject] for subject in subjects if subject in self._cache}
-        missing = [subject for subject in subjects if subject not in found]
-        if missing:
+        # Again where an erasure came between making a key and reading it back.
+        while missing := [subject for subject in subjects if subject not in found]:
             found.update(await self._fetch_or_make(missing))
         for subject, key in found.items():
             self._cache[subject] = key
@@ -203,12 +203,3 @@ class Vault:
 def _bound_to(place: Reference) -> bytes:
     """Additional data of the encryption: a row moved to another place does not open."""
     return f"{place.stream}\n{place.version}\n{place.path}".encode()
-
-
-def person(tenant: UUID, *, email: str | None = None, phone: str | None = None, otherwise: UUID) -> Subject:
-    """The subject of a person: by e-mail address, else by phone number, else by the one place they hold."""
-    if email:
-        return Subject(tenant, SubjectKind.PERSON, f"email:{email.strip().casefold()}")
-    if phone:
-        return Subject(tenant, SubjectKind.PERSON, f"phone:{''.join(c for c in phone if c.isdigit() or c == '+')}")
-    return Subject(tenant, SubjectKind.PERSON, f"participant:{otherwise}")

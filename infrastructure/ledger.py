@@ -1,0 +1,388 @@
+"""The ledger: a command in, appended facts out.
+
+`handle` loads the state concerned, lets the domain decide, and appends all facts of the decision at
+once. When others were faster it decides again on fresh state, a few times, then refuses as a conflict.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final, TypeVar, cast, get_args
+from uuid import UUID
+
+from domain import coordination, erasure, template
+from domain.actor import Actor
+from domain.canonical import Json
+from domain.coordination import PackageCommand
+from domain.entry import decode
+from domain.envelope import Envelope, EnvelopeFact
+from domain.envelope import evolve as evolve_envelope
+from domain.erasure import Erased, ErasedEntry, EraseSubject, SubjectErased
+from domain.errors import (
+    Conflict,
+    CreditsInsufficient,
+    IdempotencyKeyReused,
+    IdempotentAnswerErased,
+    Refusal,
+    SubjectNotFound,
+)
+from domain.ids import uuid7
+from domain.personal import Disclosure, Subject
+from domain.signing import Invitation, Signing, SigningFact
+from domain.signing import evolve as evolve_signing
+from domain.template import Template, TemplateCommand, TemplateFact
+from infrastructure.append import (
+    Answer,
+    AnswerErased,
+    Append,
+    CreditDebit,
+    CreditsExhausted,
+    Erasure,
+    Idempotency,
+    KeyReused,
+    NewEntry,
+    Receipt,
+    StaleAppend,
+    StreamAppend,
+)
+from infrastructure.clock import Clock
+from infrastructure.codec import EncodedFact, Fact, decode_fact, encode_fact
+from infrastructure.recorder import Recorder
+from infrastructure.secrets import Keys, mint, token_hash
+from infrastructure.vault import Reference, Vault
+
+#: How often a command is decided again when others changed its streams first.
+ATTEMPTS: Final = 6
+
+#: States kept in the process; the expected version guards every append, so a stale one does no harm.
+CACHED_STATES: Final = 20_000
+
+Command = TemplateCommand | PackageCommand
+State = Template | Envelope | Signing | Erased
+S = TypeVar("S", Template, Envelope, Signing)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A fact with its place in the log."""
+
+    fact: Fact
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a command: the facts as recorded, and the states after them by stream."""
+
+    recorded: tuple[Recorded, ...]
+    states: Mapping[UUID, State]
+
+    def state(self, kind: type[S], stream: UUID) -> S:
+        """The state of a stream that the command loaded or made; LookupError if it did neither."""
+        state = self.states[stream]
+        if not isinstance(state, kind):
+            raise LookupError(f"{stream} is not a {kind.__name__}")
+        return state
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An idempotency key as a surface received it; see `append.Idempotency` for its parts."""
+
+    scope: str
+    key: str
+    request: bytes
+
+    @property
+    def request_hash(self) -> bytes:
+        return sha256(self.request).digest()
+
+
+#: Makes a surface's answer from the outcome. With an idempotency key it runs inside the transaction.
+Render = Callable[[Outcome], Answer]
+
+
+@dataclass(slots=True)
+class _Loaded:
+    version: int
+    state: State | None
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A fact on its way into the log: encoded, and the version it will have if nobody comes between."""
+
+    stream: UUID
+    version: int
+    fact: Fact
+    encoded: EncodedFact
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A decision with the state it was decided on."""
+
+    steps: tuple[_Step, ...]
+    loaded: Mapping[UUID, _Loaded]
+    now: datetime
+    not_after: datetime | None = None
+    erase: tuple[Erasure, ...] = ()
+
+    @property
+    def disclosures(self) -> list[tuple[Reference, Disclosure]]:
+        return [
+            (Reference(step.stream, step.version, path), disclosure)
+            for step in self.steps
+            for path, disclosure in step.encoded.disclosures
+        ]
+
+    def outcome(self, receipts: Sequence[Receipt]) -> Outcome:
+        """What came of it; without receipts, the facts did not need to be recorded."""
+        states = {stream: item.state for stream, item in self.loaded.items() if item.state is not None}
+        recorded = []
+        for step, receipt in zip(self.steps, receipts, strict=True):
+            states[step.stream] = evolve(states.get(step.stream), step.fact, receipt.at)
+            recorded.append(Recorded(step.fact, receipt))
+        return Outcome(tuple(recorded), states)
+
+
+def _steps(facts: Mapping[UUID, Sequence[Fact]], loaded: Mapping[UUID, _Loaded]) -> tuple[_Step, ...]:
+    return tuple(
+        _Step(stream, version, fact, encode_fact(fact))
+        for stream, stream_facts in facts.items()
+        for version, fact in enumerate(stream_facts, loaded[stream].version + 1)
+    )
+
+
+class InvitationMint:
+    """Makes invitations and the session tokens that only the invited get to see."""
+
+    def __init__(self, keys: Keys, lifetime: timedelta, random: Callable[[int], bytes]) -> None:
+        self._key = keys.tokens
+        self._lifetime = lifetime
+        self._random = random
+
+    def invitation(self, now: datetime) -> Invitation:
+        """A fresh invitation; its token is derived from its id, so it needs to be stored nowhere."""
+        identity = uuid7(now, self._random(10))
+        return Invitation(identity, token_hash(self.token(identity)), now + self._lifetime)
+
+    def token(self, invitation: UUID) -> str:
+        """The session token of an invitation: `sig_` and 43 characters."""
+        return "sig_" + mint(self._key, "session-token/v1", str(invitation))
+
+
+class Ledger:
+    """Commands to facts. One per process; safe to use from many tasks of one event loop."""
+
+    def __init__(self, recorder: Recorder, vault: Vault, invitations: InvitationMint, clock: Clock) -> None:
+        self._recorder = recorder
+        self._vault = vault
+        self._invitations = invitations
+        self._clock = clock
+        self._cache: OrderedDict[UUID, tuple[int, State]] = OrderedDict()
+
+    async def handle(self, command: Command, by: Actor, render: Render, *, key: Key | None = None, credits: int = 0) -> Answer:
+        """Decides and appends, then renders the answer; with a key seen before, gives the first answer.
+
+        `credits` are taken from the tenant's balance in the same transaction. Raises a Refusal, and
+        RecorderUnavailable when the database cannot be reached.
+        """
+        if key is not None and (first := await self._answered(key)) is not None:
+            return first
+        try:
+            return await self._decide_and_append(command, by, render, key, credits)
+        except Refusal:
+            # The same request may have been answered while this one was being decided.
+            if key is not None and (first := await self._answered(key)) is not None:
+                return first
+            raise
+
+    async def erase(self, subject: Subject, ground: str, by: Actor) -> Outcome:
+        """Destroys what is stored about `subject` and records that; raises SubjectNotFound."""
+        for _ in range(ATTEMPTS):
+            identity = await self._vault.subject_id(subject)
+            if identity is None:
+                raise SubjectNotFound
+            references = await self._vault.references_of(identity)
+            places = dict.fromkeys(ErasedEntry(place.stream, place.version) for place in references)
+            command = EraseSubject(subject.tenant, identity, ground, tuple(places))
+            now = self._clock.now()
+            loaded = {identity: _Loaded(0, None, cached=False)}
+            facts = erasure.decide(command, None, now)
+            # The count makes the erasure stale if anything about the subject was stored since.
+            erase = (Erasure(identity, len(references)),)
+            try:
+                _, outcome = await self._append(_Decided(_steps({identity: facts}, loaded), loaded, now, None, erase), by)
+            except StaleAppend:
+                continue
+            self._vault.forget([subject])
+            return outcome
+        raise Conflict
+
+    async def state(self, kind: type[S], stream: UUID) -> S | None:
+        """The present state of a stream, read from the log itself; None if there is no such aggregate."""
+        found = (await self._load([stream], kind, fresh=True))[stream].state
+        return found if isinstance(found, kind) else None
+
+    async def _answered(self, key: Key) -> Answer | None:
+        try:
+            return await self._recorder.answered(key.scope, key.key, key.request_hash)
+        except KeyReused as err:
+            raise IdempotencyKeyReused from err
+        except AnswerErased as err:
+            raise IdempotentAnswerErased from err
+
+    async def _decide_and_append(self, command: Command, by: Actor, render: Render, key: Key | None, credits: int) -> Answer:
+        fresh = False
+        for _ in range(ATTEMPTS):
+            loaded: dict[UUID, _Loaded] = {}
+            try:
+                decided = await self._decide(command, loaded, fresh=fresh)
+            except Refusal:
+                if any(item.cached for item in loaded.values()):
+                    fresh = True
+                    continue
+                raise
+            try:
+                answer, _ = await self._append(decided, by, render, key, credits)
+                return answer
+            except StaleAppend:
+                fresh = True
+                for stream in loaded:
+                    self._cache.pop(stream, None)
+                self._vault.forget(disclosure.subject for _, disclosure in decided.disclosures)
+            except KeyReused as err:
+                raise IdempotencyKeyReused from err
+            except AnswerErased as err:
+                raise IdempotentAnswerErased from err
+            except CreditsExhausted as err:
+                raise CreditsInsufficient from err
+        raise Conflict
+
+    async def _decide(self, command: Command, loaded: dict[UUID, _Loaded], *, fresh: bool) -> _Decided:
+        """Fills `loaded` with what the decision rests on, also when it raises a Refusal."""
+        now = self._clock.now()
+        if isinstance(command, TemplateCommand):
+            loaded.update(await self._load([command.template], Template, fresh=fresh))
+            state = cast(Template | None, loaded[command.template].state)
+            return _Decided(_steps({command.template: template.decide(command, state, now)}, loaded), loaded, now)
+        if isinstance(command, coordination.CreateEnvelope) and not fresh:
+            # Its ids are new, so there is nothing to read; if they were not, the append would be stale.
+            loaded.update((stream, _Loaded(0, None, cached=False)) for stream in (command.envelope, *command.processes))
+        if command.envelope not in loaded:
+            loaded.update(await self._load([command.envelope], Envelope, fresh=fresh))
+        envelope = cast(Envelope | None, loaded[command.envelope].state)
+        needs = coordination.needs(command, envelope)
+        missing = [stream for stream in needs.signings if stream not in loaded]
+        loaded.update(await self._load(missing, Signing, fresh=fresh))
+        package = coordination.Package(envelope, {who: cast(Signing | None, loaded[who].state) for who in needs.signings})
+        invitations = tuple(self._invitations.invitation(now) for _ in range(needs.invitations))
+        decision = coordination.decide(command, package, now, invitations)
+        return _Decided(_steps(decision.facts, loaded), loaded, now, decision.not_after)
+
+    async def _load(self, streams: Sequence[UUID], kind: type[State], *, fresh: bool) -> dict[UUID, _Loaded]:
+        loaded = {}
+        missing = []
+        for stream in streams:
+            held = None if fresh else self._cache.get(stream)
+            if held is not None and isinstance(held[1], kind):
+                loaded[stream] = _Loaded(*held, cached=True)
+            else:
+                missing.append(stream)
+        if missing:
+            folded: dict[UUID, _Loaded] = {stream: _Loaded(0, None, cached=False) for stream in missing}
+            for stored in await self._recorder.read_streams(missing):
+                entry = decode(stored.raw)
+                fact = decode_fact(entry.type, entry.data, entry.personal)
+                item = folded[stored.stream]
+                if item.state is not None and not isinstance(item.state, kind):
+                    continue
+                if not isinstance(fact, FACTS_OF[kind]):
+                    continue  # another kind of aggregate: to this command the stream has no entries
+                item.state, item.version = evolve(item.state, fact, entry.at), entry.version
+            for stream, item in folded.items():
+                if item.state is not None:
+                    self._remember(stream, item.version, item.state)
+            loaded.update(folded)
+        return loaded
+
+    def _remember(self, stream: UUID, version: int, state: State) -> None:
+        self._cache[stream] = (version, state)
+        self._cache.move_to_end(stream)
+        if len(self._cache) > CACHED_STATES:
+            self._cache.popitem(last=False)
+
+    async def _append(
+        self, decided: _Decided, by: Actor, render: Render | None = None, key: Key | None = None, credits: int = 0
+    ) -> tuple[Answer, Outcome]:
+        made: list[Outcome] = []
+
+        def answer(receipts: Sequence[Receipt]) -> Answer:
+            made.append(decided.outcome(receipts))
+            return NO_ANSWER if render is None else render(made[-1])
+
+        if not decided.steps and key is None:
+            return answer(()), made[-1]
+        appended = await self._recorder.append(
+            Append(
+                streams=_stream_appends(decided, by),
+                now=decided.now,
+                not_after=decided.not_after,
+                disclosures=await self._vault.seal(decided.disclosures),
+                idempotency=None if key is None else Idempotency(key.scope, key.key, key.request_hash, answer),
+                debit=CreditDebit(_tenant(decided), credits) if credits and decided.steps else None,
+                erase=decided.erase,
+            )
+        )
+        if appended.repeated and appended.answer is not None:
+            return appended.answer, Outcome((), {})
+        rendered = appended.answer or answer(appended.receipts)
+        outcome = made[-1]
+        for receipt in appended.receipts:
+            self._remember(receipt.stream, receipt.version, outcome.states[receipt.stream])
+        return rendered, outcome
+
+
+#: For commands of the ledger itself, which no client waits for.
+NO_ANSWER: Final = Answer(204, "text/plain", b"")
+
+FACTS_OF: Final[Mapping[type[State], tuple[type[Any], ...]]] = {
+    Template: get_args(TemplateFact),
+    Envelope: get_args(EnvelopeFact),
+    Signing: get_args(SigningFact),
+    Erased: (SubjectErased,),
+}
+
+
+def evolve(state: State | None, fact: Fact, at: datetime) -> State:
+    """The next state of whichever aggregate the fact belongs to; raises ImpossibleHistory."""
+    if isinstance(fact, TemplateFact):
+        return template.evolve(cast(Template | None, state), fact, at)
+    if isinstance(fact, EnvelopeFact):
+        return evolve_envelope(cast(Envelope | None, state), fact, at)
+    if isinstance(fact, SigningFact):
+        return evolve_signing(cast(Signing | None, state), fact, at)
+    return erasure.evolve(cast(Erased | None, state), fact, at)
+
+
+def _stream_appends(decided: _Decided, by: Actor) -> tuple[StreamAppend, ...]:
+    actor: dict[str, Json] = {"kind": by.kind.value, "id": by.id}
+    entries: dict[UUID, list[NewEntry]] = {}
+    for step in decided.steps:
+        encoded = step.encoded
+        entries.setdefault(step.stream, []).append(NewEntry(encoded.type, actor, encoded.data, encoded.personal))
+    return tuple(StreamAppend(stream, decided.loaded[stream].version, tuple(new)) for stream, new in entries.items())
+
+
+def _tenant(decided: _Decided) -> UUID:
+    """The tenant of the aggregates concerned, from their state or from the fact that creates them."""
+    states = (item.state for item in decided.loaded.values() if item.state is not None)
+    for candidate in (*states, *(step.fact for step in decided.steps)):
+        tenant = getattr(candidate, "tenant", None)
+        if isinstance(tenant, UUID):
+            return tenant
+    raise LookupError("a debit without a tenant")
