@@ -28,6 +28,7 @@ from domain.errors import (
     DuplicateParticipant,
     EnvelopeNotFound,
     EnvelopeNotSent,
+    ImpossibleHistory,
     ParticipantNotFound,
 )
 from domain.personal import Personal, SubjectKind
@@ -198,7 +199,8 @@ def decide(command: PackageCommand, package: Package, now: datetime, invitations
     work = _Working(package.envelope, dict(package.signings), now, iter(invitations))
     match command:
         case CreateEnvelope():
-            _create(work, command)
+            if package.envelope is None:
+                _create(work, command)
         case SendEnvelope():
             _send(work, command.envelope)
         case CancelEnvelope():
@@ -297,11 +299,28 @@ def _follow_up(who: UUID, fact: SigningFact) -> "Callable[[UUID], envelopes.Enve
     return None
 
 
+def check_process(envelope: UUID, state: Envelope, participant: UUID, created: ProcessCreated) -> None:
+    """Raises ImpossibleHistory unless `created` is the process of the participant's slot in the envelope."""
+    slot = state.slots.get(participant)
+    if slot is None or created.envelope != envelope:
+        raise ImpossibleHistory(f"process {participant} has no place in envelope {envelope}")
+    hashes = {document.id: document.sha256 for document in state.documents}
+    expected = (state.tenant, state.mode, slot.number, slot.role, tuple((it, hashes[it]) for it in slot.documents))
+    documents = tuple((document.id, document.sha256) for document in created.documents)
+    if (created.tenant, created.mode, created.number, created.role, documents) != expected:
+        raise ImpossibleHistory(f"process {participant} does not match its place in the envelope")
+
+
 def _create(work: _Working, command: CreateEnvelope) -> None:
     _refuse_duplicates(command)
     work.on_envelope(command.envelope, envelopes.OpenEnvelope(command.envelope, command.created))
-    for who, created in command.processes.items():
-        work.on_signing(signings.OpenProcess(who, created))
+    if work.envelope is None or command.processes.keys() != work.envelope.slots.keys():
+        raise ImpossibleHistory("an envelope whose participants and processes differ")
+    for who in work.envelope.slots:
+        check_process(command.envelope, work.envelope, who, command.processes[who])
+        if work.signings.get(who) is not None:
+            raise ImpossibleHistory(f"process {who} exists before its envelope")
+        work.on_signing(signings.OpenProcess(who, command.processes[who]))
     if command.send:
         _send(work, command.envelope)
 

@@ -72,11 +72,21 @@ class DuplicateField(Refusal):
 
 @dataclass(eq=False)
 class FieldOutsideDocument(Refusal):
+    """`pages` is 0 while no PDF has been uploaded: then only pages below 1 are refused."""
+
     code = "field-outside-document"
     sentence = "Field {name} is on page {page}; the document has {pages}."
     name: str
     page: int
     pages: int
+
+
+@dataclass(eq=False)
+class TooManyFields(Refusal):
+    code = "too-many-fields"
+    sentence = "{count} fields; a template version has at most {most}."
+    count: int
+    most: int
 
 
 @dataclass(eq=False)
@@ -125,6 +135,27 @@ class TooManyDocuments(Refusal):
     code = "too-many-documents"
     sentence = "{count} documents; an envelope has at most {most}."
     count: int
+    most: int
+
+
+@dataclass(eq=False)
+class TooManyAssignments(Refusal):
+    """Every participant counts with each document that it has to sign."""
+
+    code = "too-many-assignments"
+    sentence = "The participants have {count} documents to sign together; an envelope has at most {most}."
+    count: int
+    most: int
+
+
+@dataclass(eq=False)
+class PolicyOutOfRange(Refusal):
+    """`policy` names the setting of a participant: `attempts_max` or `cooldown_seconds`."""
+
+    code = "policy-out-of-range"
+    sentence = "The policy {policy} is a number from {least} to {most}."
+    policy: str
+    least: int
     most: int
 
 

@@ -1,5 +1,6 @@
 """Identifiers: UUIDs inside, and the spellings that surfaces show."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -12,8 +13,17 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
+_HEX_32: Final = re.compile(r"[0-9a-f]{32}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
 class IdError(ValueError):
     """A text is not an identifier of the expected form."""
+
+
+def is_sha256(text: str) -> bool:
+    """Whether `text` spells a SHA-256 as it is stored: 64 lower-case hex digits."""
+    return _SHA256.fullmatch(text) is not None
 
 
 def milliseconds(at: datetime) -> int:
@@ -87,13 +97,7 @@ def typed_id(prefix: str, value: UUID) -> str:
 
 def parse_typed_id(prefix: str, text: str) -> UUID:
     """The UUID of `<prefix>_<32 hex digits>`; raises IdError for anything else."""
-    head, _, digits = text.partition("_")
-    if head != prefix or len(digits) != 32:
+    digits = text.removeprefix(f"{prefix}_")
+    if text != f"{prefix}_{digits}" or not _HEX_32.fullmatch(digits):
         raise IdError(f"not an id of the form {prefix}_<32 hex digits>")
-    try:
-        value = UUID(hex=digits)
-    except ValueError as err:
-        raise IdError(f"not an id of the form {prefix}_<32 hex digits>") from err
-    if value.hex != digits:
-        raise IdError(f"not an id of the form {prefix}_<32 hex digits>")
-    return value
+    return UUID(hex=digits)

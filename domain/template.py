@@ -17,7 +17,9 @@ from domain.errors import (
     TemplateFileAlreadyStored,
     TemplateNotFound,
     TemplateVersionNotFound,
+    TooManyFields,
 )
+from domain.ids import is_sha256
 from domain.personal import Personal
 
 #: Fields of one version; what a page's own form tools can still show.
@@ -224,23 +226,28 @@ def _store_file(command: StoreFile, state: Template) -> tuple[TemplateFact, ...]
 
 
 def _define_fields(command: DefineFields, state: Template) -> tuple[TemplateFact, ...]:
+    if len(command.fields) > MAX_FIELDS:
+        raise TooManyFields(len(command.fields), MAX_FIELDS)
     names: set[str] = set()
     for field in command.fields:
         if field.name in names:
             raise DuplicateField(field.name)
         names.add(field.name)
     version = state.versions[state.current]
-    if version.file is not None:
-        _fit_pages(command.fields, version.file)
+    _fit_pages(command.fields, version.file)
     if command.fields == version.fields:
         return ()
     return (FieldsDefined(state.current, command.fields),)
 
 
-def _fit_pages(fields: tuple[Field, ...], file: StoredFile) -> None:
+def _fit_pages(fields: tuple[Field, ...], file: StoredFile | None) -> None:
     for field in fields:
-        if field.page is not None and not 1 <= field.page <= file.pages:
-            raise FieldOutsideDocument(field.name, field.page, file.pages)
+        if field.page is not None and not _on_a_page(field.page, file):
+            raise FieldOutsideDocument(field.name, field.page, 0 if file is None else file.pages)
+
+
+def _on_a_page(page: int, file: StoredFile | None) -> bool:
+    return page >= 1 and (file is None or page <= file.pages)
 
 
 def evolve(state: Template | None, fact: TemplateFact, at: datetime) -> Template:
@@ -262,11 +269,14 @@ def evolve(state: Template | None, fact: TemplateFact, at: datetime) -> Template
             version = _known(state, fact.version)
             if version.file is not None:
                 raise ImpossibleHistory(f"version {fact.version} gets a second file")
+            if not is_sha256(fact.file.sha256) or fact.file.size_bytes < 1 or fact.file.pages < 1:
+                raise ImpossibleHistory(f"the file of version {fact.version} cannot be a PDF")
+            _require_fit(version.fields, fact.file)
             return _with_version(state, fact.version, replace(version, file=fact.file))
         case FieldsDefined():
             if fact.version != state.current:
                 raise ImpossibleHistory(f"fields are defined for version {fact.version}, which is not the current one")
-            return _with_version(state, fact.version, replace(_known(state, fact.version), fields=fact.fields))
+            return _with_version(state, fact.version, _with_fields(state.versions[fact.version], fact.fields))
         case VersionDeleted():
             _known(state, fact.version)
             if len(state.versions) == 1:
@@ -283,6 +293,20 @@ def _known(state: Template, version: int) -> Version:
     if version not in state.versions:
         raise ImpossibleHistory(f"version {version} does not exist")
     return state.versions[version]
+
+
+def _with_fields(version: Version, fields: tuple[Field, ...]) -> Version:
+    if fields == version.fields:
+        raise ImpossibleHistory("the same fields are defined again")
+    if len(fields) > MAX_FIELDS or len({field.name for field in fields}) != len(fields):
+        raise ImpossibleHistory("too many fields, or two of one name")
+    _require_fit(fields, version.file)
+    return replace(version, fields=fields)
+
+
+def _require_fit(fields: tuple[Field, ...], file: StoredFile | None) -> None:
+    if not all(field.page is None or _on_a_page(field.page, file) for field in fields):
+        raise ImpossibleHistory("a field is on a page that the document does not have")
 
 
 def _with_version(state: Template, number: int, version: Version) -> Template:

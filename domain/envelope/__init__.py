@@ -15,6 +15,7 @@ from domain.envelope.decide import (
     refuse_late,
 )
 from domain.envelope.facts import (
+    MAX_ASSIGNMENTS,
     MAX_DOCUMENTS,
     MAX_PARTICIPANTS,
     CertificateIssued,
@@ -45,6 +46,9 @@ from domain.envelope.state import (
 )
 
 __all__ = [
+    "MAX_ASSIGNMENTS",
+    "MAX_DOCUMENTS",
+    "MAX_PARTICIPANTS",
     "CertificateIssued",
     "CompleteParticipant",
     "DeadlineExtended",
@@ -64,8 +68,6 @@ __all__ = [
     "ExtendDeadline",
     "FailParticipant",
     "FailureReason",
-    "MAX_DOCUMENTS",
-    "MAX_PARTICIPANTS",
     "MarkCancelled",
     "MarkExpired",
     "MarkSent",

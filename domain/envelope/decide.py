@@ -9,34 +9,32 @@ from typing import assert_never
 from uuid import UUID
 
 from domain.envelope.facts import (
+    MAX_ASSIGNMENTS,
     MAX_DOCUMENTS,
     MAX_PARTICIPANTS,
     CertificateIssued,
     DeadlineExtended,
     DocumentExecuted,
     EnvelopeCancelled,
-    EnvelopeCompleted,
     EnvelopeCreated,
-    EnvelopeDeclined,
     EnvelopeExpired,
     EnvelopeFact,
-    EnvelopeFailed,
     EnvelopeSent,
     EnvelopeStatus,
     FailureReason,
-    OnParticipantFail,
     ParticipantCompleted,
     ParticipantFailed,
-    SlotStatus,
 )
 from domain.envelope.state import (
     Envelope,
+    evolve,
 )
 from domain.errors import (
     DeadlineInPast,
     DeadlineMissing,
     DeadlineNotLater,
     DeadlinePassed,
+    DocumentNotFound,
     EnvelopeClosed,
     EnvelopeNotFound,
     EnvelopeNotSent,
@@ -45,6 +43,7 @@ from domain.errors import (
     NotInvited,
     NotYetDue,
     ParticipantNotFound,
+    TooManyAssignments,
     TooManyDocuments,
     TooManyParticipants,
 )
@@ -130,12 +129,10 @@ def decide(command: EnvelopeCommand, state: Envelope | None, now: datetime) -> t
             return _send(state, now)
         case CompleteParticipant():
             _in_turn(state, command.participant, now)
-            done = ParticipantCompleted(command.participant)
-            return (done, *_outcome(state, command.participant, SlotStatus.COMPLETED))
+            return _with_ending(state, ParticipantCompleted(command.participant), now)
         case FailParticipant():
             _in_turn(state, command.participant, now)
-            failed = ParticipantFailed(command.participant, command.reason)
-            return (failed, *_after_failure(state, command))
+            return _with_ending(state, ParticipantFailed(command.participant, command.reason), now)
         case ExtendDeadline():
             return _extend(command, state, now)
         case MarkCancelled():
@@ -147,6 +144,8 @@ def decide(command: EnvelopeCommand, state: Envelope | None, now: datetime) -> t
             return _expire(state, now)
         case RecordExecution():
             _refuse_unless_completed(state)
+            if command.executed.document not in {document.id for document in state.documents}:
+                raise DocumentNotFound(command.executed.document)
             return () if command.executed.document in state.executed else (command.executed,)
         case RecordCertificate():
             _refuse_unless_completed(state)
@@ -172,9 +171,23 @@ def _open(created: EnvelopeCreated, state: Envelope | None, now: datetime) -> tu
         raise NoDocuments
     if len(created.documents) > MAX_DOCUMENTS:
         raise TooManyDocuments(len(created.documents), MAX_DOCUMENTS)
+    _refuse_assignments(created)
     if created.deadline is not None and created.deadline <= now:
         raise DeadlineInPast(created.deadline)
     return (created,)
+
+
+def _refuse_assignments(created: EnvelopeCreated) -> None:
+    known = {document.id for document in created.documents}
+    for slot in created.participants:
+        if not slot.documents:
+            raise NoDocuments
+        for document in slot.documents:
+            if document not in known:
+                raise DocumentNotFound(document)
+    count = sum(len(slot.documents) for slot in created.participants)
+    if count > MAX_ASSIGNMENTS:
+        raise TooManyAssignments(count, MAX_ASSIGNMENTS)
 
 
 def _send(state: Envelope, now: datetime) -> tuple[EnvelopeFact, ...]:
@@ -198,20 +211,12 @@ def _in_turn(state: Envelope, participant: UUID, now: datetime) -> None:
         raise NotInvited
 
 
-def _outcome(state: Envelope, participant: UUID, outcome: SlotStatus) -> tuple[EnvelopeFact, ...]:
-    """The terminal fact once the last participant has completed or failed; none before that."""
-    outcomes = {**state.outcomes, participant: outcome}
-    if SlotStatus.OPEN in outcomes.values():
-        return ()
-    return (EnvelopeCompleted(),) if SlotStatus.COMPLETED in outcomes.values() else (EnvelopeFailed(),)
-
-
-def _after_failure(state: Envelope, command: FailParticipant) -> tuple[EnvelopeFact, ...]:
-    if state.on_participant_fail is OnParticipantFail.CONTINUE:
-        return _outcome(state, command.participant, SlotStatus.FAILED)
-    if command.reason is FailureReason.DECLINED:
-        return (EnvelopeDeclined(command.participant),)
-    return (EnvelopeFailed(),)
+def _with_ending(
+    state: Envelope, fact: ParticipantCompleted | ParticipantFailed, now: datetime
+) -> tuple[EnvelopeFact, ...]:
+    """`fact`, and the terminal fact if it is the one that the envelope was waiting for."""
+    ending = evolve(state, fact, now).ending
+    return (fact,) if ending is None else (fact, ending)
 
 
 def _extend(command: ExtendDeadline, state: Envelope, now: datetime) -> tuple[EnvelopeFact, ...]:

@@ -13,6 +13,9 @@ from domain.personal import Personal
 MAX_PARTICIPANTS: Final = 100
 MAX_DOCUMENTS: Final = 100
 
+#: Documents to sign, counted over all participants: the same entry lists them too, at 39 bytes each.
+MAX_ASSIGNMENTS: Final = 500
+
 
 class OrderMode(StrEnum):
     """Whether all participants may sign at once, or one number after the other."""

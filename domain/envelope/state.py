@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.actor import Mode
 from domain.envelope.facts import (
+    MAX_ASSIGNMENTS,
     MAX_DOCUMENTS,
     MAX_PARTICIPANTS,
     CertificateIssued,
@@ -35,6 +36,10 @@ from domain.envelope.facts import (
 from domain.errors import (
     ImpossibleHistory,
 )
+from domain.ids import is_sha256
+
+#: The terminal facts that follow from what the participants did.
+Ending = EnvelopeCompleted | EnvelopeDeclined | EnvelopeFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,21 @@ class Envelope:
     declined_by: UUID | None = None
     executed: frozenset[UUID] = frozenset()
     certified: bool = False
+
+    @property
+    def ending(self) -> Ending | None:
+        """The terminal fact that the participants' outcomes lead to, None while they leave the flow open."""
+        outcomes = self.outcomes.values()
+        if SlotStatus.FAILED in outcomes and self.on_participant_fail is OnParticipantFail.CANCEL_FLOW:
+            return EnvelopeFailed() if self.declined_by is None else EnvelopeDeclined(self.declined_by)
+        if SlotStatus.OPEN in outcomes:
+            return None
+        return EnvelopeCompleted() if SlotStatus.COMPLETED in outcomes else EnvelopeFailed()
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the decision that led here goes on: its next fact, the ending, is still to come."""
+        return not self.status.final and self.ending is not None
 
     def open_participants(self) -> tuple[UUID, ...]:
         """Those who have neither completed nor failed, in the order of the envelope."""
@@ -86,6 +106,11 @@ def evolve(state: Envelope | None, fact: EnvelopeFact, at: datetime) -> Envelope
     late = state.deadline is not None and at > state.deadline
     if late != isinstance(fact, EnvelopeExpired):
         raise ImpossibleHistory(f"{fact.TYPE} {'after' if late else 'before'} the deadline")
+    ending = state.ending
+    if ending is not None or isinstance(fact, EnvelopeCompleted | EnvelopeDeclined | EnvelopeFailed):
+        if fact != ending:
+            raise ImpossibleHistory(f"{fact.TYPE} is not what the participants' outcomes lead to")
+        return replace(state, status=_status_after(ending))
     match fact:
         case EnvelopeSent():
             if state.status is EnvelopeStatus.SENT:
@@ -100,43 +125,24 @@ def evolve(state: Envelope | None, fact: EnvelopeFact, at: datetime) -> Envelope
             if state.deadline is None or fact.deadline <= state.deadline:
                 raise ImpossibleHistory("a deadline is extended to an earlier time")
             return replace(state, deadline=fact.deadline)
-        case EnvelopeCompleted():
-            _require(_all_done(state) and _any(state, SlotStatus.COMPLETED), fact)
-            _require(_may_go_on(state), fact)
-            return replace(state, status=EnvelopeStatus.COMPLETED)
-        case EnvelopeDeclined():
-            _require(not _may_go_on(state) and state.declined_by == fact.participant, fact)
-            return replace(state, status=EnvelopeStatus.DECLINED)
         case EnvelopeCancelled():
-            _require(_may_go_on(state), fact)
             return replace(state, status=EnvelopeStatus.CANCELLED)
         case EnvelopeExpired():
-            _require(_may_go_on(state), fact)
             return replace(state, status=EnvelopeStatus.EXPIRED)
-        case EnvelopeFailed():
-            stopped = not _may_go_on(state) and state.declined_by is None
-            _require(stopped or (_all_done(state) and not _any(state, SlotStatus.COMPLETED)), fact)
-            return replace(state, status=EnvelopeStatus.FAILED)
         case _ as unreachable:
             assert_never(unreachable)
 
 
-def _require(holds: bool, fact: EnvelopeFact) -> None:
-    if not holds:
-        raise ImpossibleHistory(f"{fact.TYPE} while the participants' outcomes do not lead to it")
-
-
-def _any(state: Envelope, outcome: SlotStatus) -> bool:
-    return outcome in state.outcomes.values()
-
-
-def _all_done(state: Envelope) -> bool:
-    return not _any(state, SlotStatus.OPEN)
-
-
-def _may_go_on(state: Envelope) -> bool:
-    """False once a failure has ended a flow that does not continue after one."""
-    return state.on_participant_fail is OnParticipantFail.CONTINUE or not _any(state, SlotStatus.FAILED)
+def _status_after(ending: Ending) -> EnvelopeStatus:
+    match ending:
+        case EnvelopeCompleted():
+            return EnvelopeStatus.COMPLETED
+        case EnvelopeDeclined():
+            return EnvelopeStatus.DECLINED
+        case EnvelopeFailed():
+            return EnvelopeStatus.FAILED
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def _created(fact: EnvelopeCreated, state: Envelope | None, at: datetime) -> Envelope:
@@ -148,8 +154,16 @@ def _created(fact: EnvelopeCreated, state: Envelope | None, at: datetime) -> Env
         raise ImpossibleHistory("an envelope with no, too many or repeated participants")
     if not 0 < len(fact.documents) <= MAX_DOCUMENTS or len(documents) != len(fact.documents):
         raise ImpossibleHistory("an envelope with no, too many or repeated documents")
+    if not all(is_sha256(document.sha256) and document.pages >= 1 for document in fact.documents):
+        raise ImpossibleHistory("a document that cannot be a PDF")
     if not all(slot.documents and documents.issuperset(slot.documents) for slot in fact.participants):
         raise ImpossibleHistory("a participant with no documents or with unknown ones")
+    if any(len(set(slot.documents)) != len(slot.documents) or slot.number < 1 for slot in fact.participants):
+        raise ImpossibleHistory("a participant with a document twice, or with a number below 1")
+    if sum(len(slot.documents) for slot in fact.participants) > MAX_ASSIGNMENTS:
+        raise ImpossibleHistory("the participants have too many documents to sign")
+    if fact.template is not None and fact.template.version < 1:
+        raise ImpossibleHistory("a template version below 1")
     if fact.deadline is not None and fact.deadline < at:
         raise ImpossibleHistory("an envelope created after its deadline")
     return Envelope(
@@ -168,8 +182,6 @@ def _created(fact: EnvelopeCreated, state: Envelope | None, at: datetime) -> Env
 def _participant_done(state: Envelope, participant: UUID, outcome: SlotStatus) -> Envelope:
     if state.status is not EnvelopeStatus.SENT:
         raise ImpossibleHistory("a participant acts before the envelope is sent")
-    if not _may_go_on(state):
-        raise ImpossibleHistory("a participant acts after another's failure has ended the flow")
     if participant not in state.due():
         raise ImpossibleHistory("a participant acts out of turn, twice, or without a place in the envelope")
     return replace(state, outcomes=MappingProxyType({**state.outcomes, participant: outcome}))
@@ -178,10 +190,14 @@ def _participant_done(state: Envelope, participant: UUID, outcome: SlotStatus) -
 def _executed(state: Envelope, fact: DocumentExecuted | CertificateIssued) -> Envelope:
     if state.status is not EnvelopeStatus.COMPLETED:
         raise ImpossibleHistory(f"{fact.TYPE} while the envelope is {state.status}")
+    if not is_sha256(fact.sha256):
+        raise ImpossibleHistory(f"{fact.TYPE} without a hash")
     if isinstance(fact, CertificateIssued):
         if state.certified:
             raise ImpossibleHistory("a second certificate")
         return replace(state, certified=True)
+    if not is_sha256(fact.body_sha256):
+        raise ImpossibleHistory(f"{fact.TYPE} without a hash")
     if fact.document in state.executed or fact.document not in {document.id for document in state.documents}:
         raise ImpossibleHistory("a document is executed twice or is not in the envelope")
     return replace(state, executed=state.executed | {fact.document})

@@ -25,6 +25,8 @@ from domain.signing.decide import (
     decide,
 )
 from domain.signing.facts import (
+    MAX_ATTEMPTS,
+    MAX_COOLDOWN_SECONDS,
     BounceReason,
     Channel,
     ConsentGiven,
@@ -58,6 +60,8 @@ from domain.signing.state import (
 )
 
 __all__ = [
+    "MAX_ATTEMPTS",
+    "MAX_COOLDOWN_SECONDS",
     "BounceReason",
     "CancelSigning",
     "Channel",

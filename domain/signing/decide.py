@@ -20,12 +20,15 @@ from domain.errors import (
     OtpExpired,
     OtpNotSent,
     ParticipantNotFound,
+    PolicyOutOfRange,
     SessionExpired,
     SessionTokenInvalid,
     SigningClosed,
 )
 from domain.personal import Personal
 from domain.signing.facts import (
+    MAX_ATTEMPTS,
+    MAX_COOLDOWN_SECONDS,
     BounceReason,
     Channel,
     ConsentGiven,
@@ -178,7 +181,7 @@ SigningCommand = (
 def decide(command: SigningCommand, state: Signing | None, now: datetime) -> tuple[SigningFact, ...]:
     """The facts that follow from `command`; raises a Refusal. `state` is None before the first fact."""
     if isinstance(command, OpenProcess):
-        return (command.created,) if state is None else ()
+        return _open(command.created) if state is None else ()
     if state is None:
         raise ParticipantNotFound(command.participant)
     match command:
@@ -201,6 +204,14 @@ def decide(command: SigningCommand, state: Signing | None, now: datetime) -> tup
             return _act(command, state, now)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _open(created: ProcessCreated) -> tuple[SigningFact, ...]:
+    if created.attempts_max is not None and not 1 <= created.attempts_max <= MAX_ATTEMPTS:
+        raise PolicyOutOfRange("attempts_max", 1, MAX_ATTEMPTS)
+    if created.cooldown_seconds is not None and not 0 <= created.cooldown_seconds <= MAX_COOLDOWN_SECONDS:
+        raise PolicyOutOfRange("cooldown_seconds", 0, MAX_COOLDOWN_SECONDS)
+    return (created,)
 
 
 def _unreported(state: Signing, invitation: UUID) -> bool:
@@ -278,15 +289,13 @@ def _sign(command: SignDocuments, state: Signing) -> tuple[SigningFact, ...]:
     return (*signed, *completed)
 
 
-def _refuse_hasty(state: Signing, now: datetime) -> None:
-    if state.next_attempt_at is not None and now < state.next_attempt_at:
-        raise CooldownActive(state.next_attempt_at)
+def _refuse_before(until: datetime | None, now: datetime) -> None:
+    if until is not None and now < until:
+        raise CooldownActive(until)
 
 
 def _send_code(command: SendOtp, state: Signing, now: datetime) -> tuple[SigningFact, ...]:
-    _refuse_hasty(state, now)
-    if state.cooldown is not None and state.code_sent_at is not None and now < state.code_sent_at + state.cooldown:
-        raise CooldownActive(state.code_sent_at + state.cooldown)
+    _refuse_before(state.next_code_at, now)
     return (OtpSent(command.channel, command.code, command.expires_at),)
 
 
@@ -300,7 +309,7 @@ def _waiting_code(state: Signing, now: datetime) -> PendingCode:
 
 def _verify_code(command: VerifyOtp, state: Signing, now: datetime) -> tuple[SigningFact, ...]:
     code = _waiting_code(state, now)
-    _refuse_hasty(state, now)
+    _refuse_before(state.next_attempt_at, now)
     if compare_digest(code.code, command.code):
         return (OtpVerified(command.provenance),)
     attempt = state.failed_attempts + 1

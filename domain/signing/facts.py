@@ -3,12 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 from uuid import UUID
 
 from domain.actor import Mode, Provenance
 from domain.envelope import FailureReason
 from domain.personal import Personal
+
+#: No more failed attempts than this in a row (NIST SP 800-63B section 5.2.2).
+MAX_ATTEMPTS: Final = 100
+
+#: Thirty days: a longer pause between two attempts would outlast the usual deadline.
+MAX_COOLDOWN_SECONDS: Final = 30 * 86_400
 
 
 class SignatureMode(StrEnum):

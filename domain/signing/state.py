@@ -10,7 +10,10 @@ from uuid import UUID
 from domain.actor import Mode
 from domain.envelope import FailureReason
 from domain.errors import ImpossibleHistory
+from domain.ids import is_sha256
 from domain.signing.facts import (
+    MAX_ATTEMPTS,
+    MAX_COOLDOWN_SECONDS,
     ConsentGiven,
     DocumentSigned,
     DocumentViewed,
@@ -44,7 +47,10 @@ class PendingCode:
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """A signing as its facts have left it. `signed` maps a document to the time it was signed."""
+    """A signing as its facts have left it. `signed` maps a document to the time it was signed.
+
+    `starting` holds between `Started` and the act that it goes with.
+    """
 
     tenant: UUID
     mode: Mode
@@ -64,6 +70,7 @@ class Signing:
     failed_attempts: int = 0
     failed_at: datetime | None = None
     ended_at: datetime | None = None
+    starting: bool = False
 
     @property
     def unsigned(self) -> tuple[UUID, ...]:
@@ -74,6 +81,18 @@ class Signing:
     def next_attempt_at(self) -> datetime | None:
         """Before this time no further attempt is accepted; None when one is possible at once."""
         return None if self.cooldown is None or self.failed_at is None else self.failed_at + self.cooldown
+
+    @property
+    def next_code_at(self) -> datetime | None:
+        """Before this time no further code is sent; None when one may be sent at once."""
+        if self.cooldown is None or self.code_sent_at is None:
+            return None
+        return max(self.code_sent_at, self.failed_at or self.code_sent_at) + self.cooldown
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the decision that led here goes on: its next fact is still to come."""
+        return not self.status.final and (self.starting or self.exhausted or len(self.signed) == len(self.documents))
 
     @property
     def exhausted(self) -> bool:
@@ -89,12 +108,15 @@ def evolve(state: Signing | None, fact: SigningFact, at: datetime) -> Signing:
         raise ImpossibleHistory(f"{fact.TYPE} before the process is created")
     if state.status.final:
         raise ImpossibleHistory(f"{fact.TYPE} after the signing is {state.status}")
+    if state.unsettled:
+        _require(_goes_on(state, fact), fact, "it is not what the fact before it leads to")
+        state = replace(state, starting=False)
     match fact:
         case Invited() | InvitationResent() | InvitationDelivered() | InvitationBounced():
             return _invitation(state, fact, at)
         case Started():
             _require(state.status is SigningStatus.INVITED, fact, "it is not the first act after an invitation")
-            return replace(state, status=SigningStatus.STARTED)
+            return replace(state, status=SigningStatus.STARTED, starting=True)
         case SigningCancelled():
             return _ended(state, SigningStatus.CANCELLED, at)
         case SigningExpired():
@@ -112,6 +134,14 @@ def evolve(state: Signing | None, fact: SigningFact, at: datetime) -> Signing:
             assert_never(unreachable)
 
 
+def _goes_on(state: Signing, fact: SigningFact) -> bool:
+    if state.exhausted:
+        return isinstance(fact, SigningFailed)
+    if state.starting:
+        return isinstance(fact, DocumentViewed | OtpSent | ConsentGiven | DocumentSigned)
+    return isinstance(fact, SigningCompleted)
+
+
 def _require(holds: bool, fact: SigningFact, otherwise: str) -> None:
     if not holds:
         raise ImpossibleHistory(f"{fact.TYPE}: {otherwise}")
@@ -122,6 +152,10 @@ def _created(fact: ProcessCreated, state: Signing | None, at: datetime) -> Signi
         raise ImpossibleHistory("a process is created twice")
     documents = {document.id: document.sha256 for document in fact.documents}
     _require(0 < len(documents) == len(fact.documents), fact, "no documents, or one twice")
+    _require(all(is_sha256(sha256) for sha256 in documents.values()), fact, "a document without a hash")
+    _require(fact.number >= 1, fact, "a number below 1")
+    _require(fact.attempts_max is None or 1 <= fact.attempts_max <= MAX_ATTEMPTS, fact, "attempts out of range")
+    _require(fact.cooldown_seconds is None or 0 <= fact.cooldown_seconds <= MAX_COOLDOWN_SECONDS, fact, "cooldown out of range")
     return Signing(
         tenant=fact.tenant,
         mode=fact.mode,
@@ -148,17 +182,21 @@ def _invitation(
         return replace(state, reported=state.reported | {fact.invitation})
     _require(fact.invitation.id not in state.invitations, fact, "the same invitation twice")
     _require(fact.invitation.expires_at >= at, fact, "its token has expired already")
+    _require(is_sha256(fact.invitation.token_sha256), fact, "its token has no hash")
     known = state.invitations | {fact.invitation.id}
     if isinstance(fact, Invited):
         _require(state.status is SigningStatus.CREATED, fact, "the participant was invited before")
         return replace(state, status=SigningStatus.INVITED, invitation=fact.invitation, invitations=known)
-    _require(state.status is not SigningStatus.CREATED, fact, "the participant was not invited before")
+    if state.invitation is None:
+        raise ImpossibleHistory(f"{fact.TYPE}: the participant was not invited before")
+    _require(fact.invitation.token_sha256 != state.invitation.token_sha256, fact, "the token is the one before it")
     return replace(state, invitation=fact.invitation, invitations=known)
 
 
 def _acted(state: Signing, fact: DocumentViewed | ConsentGiven | DocumentSigned | SigningCompleted, at: datetime) -> Signing:
     match fact:
         case ConsentGiven():
+            _require(is_sha256(fact.text_sha256), fact, "the text has no hash")
             return state
         case DocumentViewed():
             _require(state.documents.get(fact.document) == fact.sha256, fact, "not a document of this signing")
@@ -177,7 +215,7 @@ def _acted(state: Signing, fact: DocumentViewed | ConsentGiven | DocumentSigned 
 def _authenticated(state: Signing, fact: OtpSent | OtpVerified | OtpFailed | SigningFailed, at: datetime) -> Signing:
     match fact:
         case OtpSent():
-            _require(not state.exhausted, fact, "all attempts are used up")
+            _require(state.next_code_at is None or at >= state.next_code_at, fact, "sooner than the cooldown allows")
             _require(fact.expires_at >= at, fact, "the code has expired already")
             return replace(state, code=PendingCode(fact.code.commitment, fact.expires_at), code_sent_at=at)
         case OtpVerified() | OtpFailed():
@@ -185,7 +223,7 @@ def _authenticated(state: Signing, fact: OtpSent | OtpVerified | OtpFailed | Sig
             _require(state.next_attempt_at is None or at >= state.next_attempt_at, fact, "sooner than the cooldown allows")
             if isinstance(fact, OtpVerified):
                 return replace(state, code=None)
-            _require(fact.attempt == state.failed_attempts + 1 and not state.exhausted, fact, "attempts are miscounted")
+            _require(fact.attempt == state.failed_attempts + 1, fact, "attempts are miscounted")
             return replace(state, failed_attempts=fact.attempt, failed_at=at)
         case SigningFailed():
             _require(fact.reason is FailureReason.ATTEMPTS_EXHAUSTED and state.exhausted, fact, "attempts are left")
