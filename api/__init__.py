@@ -1,0 +1,1 @@
+"""HTTP and the command line: requests to commands, read models to answers."""

@@ -1,0 +1,84 @@
+"""What a surface may use: the running parts, handed over by the composition root (`api.app`).
+
+Surfaces import this module and never `infrastructure`, so what they can reach is what stands here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain.ids import uuid7
+from infrastructure.append import Answer, Receipt
+from infrastructure.blobs import BlobStore
+from infrastructure.clock import Clock
+from infrastructure.database import Reads
+from infrastructure.identity import Administrator, Identity, OrganizationKey, PartnerKey
+from infrastructure.ledger import InvitationMint, Key, Ledger, Outcome, Recorded
+from infrastructure.pdf import UnusablePdf, inspect_pdf
+from infrastructure.recorder import Recorder, RecorderUnavailable, StoredEntry
+from infrastructure.secrets import token_hash
+from infrastructure.settings import Settings
+from infrastructure.urls import FileGrant, FileUrls, UrlRefused
+from infrastructure.vault import Opened, Reference, Vault
+from projections.reading import ReadGate, ReadsUnavailable
+
+__all__ = [
+    "Administrator",
+    "Answer",
+    "BlobStore",
+    "Clock",
+    "Deps",
+    "FileGrant",
+    "FileUrls",
+    "Identity",
+    "InvitationMint",
+    "Key",
+    "Ledger",
+    "Opened",
+    "OrganizationKey",
+    "Outcome",
+    "PartnerKey",
+    "ReadGate",
+    "ReadsUnavailable",
+    "Receipt",
+    "Recorded",
+    "Recorder",
+    "RecorderUnavailable",
+    "Reference",
+    "Settings",
+    "StoredEntry",
+    "UnusablePdf",
+    "UrlRefused",
+    "Vault",
+    "inspect_pdf",
+    "token_hash",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """The running parts. `random(n)` gives n random bytes; `reads` lends connections for queries."""
+
+    settings: Settings
+    clock: Clock
+    random: Callable[[int], bytes]
+    recorder: Recorder
+    ledger: Ledger
+    vault: Vault
+    reads: Reads
+    gate: ReadGate
+    identity: Identity
+    blobs: BlobStore
+    urls: FileUrls
+
+    def new_id(self) -> UUID:
+        """A fresh time-ordered UUID."""
+        return uuid7(self.clock.now(), self.random(10))
+
+    async def reveal(self, references: Mapping[str, Reference | None]) -> Mapping[str, object]:
+        """The personal values at `references` by name; None where there is none or it was erased."""
+        opened = await self.vault.open(reference for reference in references.values() if reference is not None)
+        return {
+            name: opened[reference].value if reference is not None and reference in opened else None
+            for name, reference in references.items()
+        }

@@ -1,0 +1,145 @@
+"""What all surfaces do alike with a request: its id, its size, its idempotency key, where it came from."""
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.deps import Answer, Deps, Key
+from domain.actor import AddressSource, IdentityMethod, Provenance
+from domain.canonical import CanonicalError, Json, parse_json
+from domain.ids import ulid
+from domain.personal import Subject
+
+#: The largest JSON body; a thousand participants with long names fit into a tenth of it.
+MAX_BODY_BYTES: Final = 1024 * 1024
+
+#: The longest idempotency key; one of the published surfaces names 255.
+MAX_KEY_CHARACTERS: Final = 255
+
+#: The longest user agent that is kept; longer ones are cut, since they are only the client's own words.
+MAX_USER_AGENT_CHARACTERS: Final = 512
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class RequestLimits:
+    """Middleware: gives each request an id (`X-Request-Id` of the answer) and refuses bodies that are too large."""
+
+    def __init__(self, app: App, deps: Deps, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+        self._app = app
+        self._deps = deps
+        self._max = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = f"req_{ulid(self._deps.clock.now(), self._deps.random(10))}"
+        scope.setdefault("state", {})["request_id"] = request_id
+        seen = 0
+
+        async def limited() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._max:
+                raise HTTPException(413, f"The body is larger than {self._max} bytes.")
+            return message
+
+        async def labelled(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        await self._app(scope, limited, labelled)
+
+
+def request_id(request: Request) -> str:
+    """The id of this request: `req_` and a ULID."""
+    return str(request.state.request_id)
+
+
+async def read_json(request: Request) -> Json:
+    """The body as JSON; HTTPException 415 for another content type, 400 for what is not JSON (RFC 7493)."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not (media_type.startswith("application/") and media_type.endswith("+json")):
+        raise HTTPException(415, "Send the body as Content-Type: application/json.")
+    body = await request.body()
+    try:
+        return parse_json(body)
+    except CanonicalError as err:
+        raise HTTPException(400, f"The body is {err}.") from err
+
+
+async def idempotency_key(request: Request, scope: str) -> Key | None:
+    """The request's `Idempotency-Key` for `scope` (surface, tenant, credential); HTTPException 400 if unusable."""
+    value = request.headers.get("idempotency-key")
+    if value is None:
+        return None
+    if not 0 < len(value) <= MAX_KEY_CHARACTERS or not value.isprintable():
+        raise HTTPException(400, f"Idempotency-Key takes 1 to {MAX_KEY_CHARACTERS} printable characters.")
+    target = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+    return Key(scope, value, target + await request.body())
+
+
+def send_answer(answer: Answer) -> Response:
+    """An answer as a response, byte for byte."""
+    return Response(answer.body, answer.status, media_type=answer.media_type)
+
+
+def json_answer(status: int, content: object, media_type: str = "application/json") -> Answer:
+    """A JSON answer; members stay in the order given."""
+    return Answer(status, media_type, json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def client_address(request: Request, deps: Deps) -> tuple[str, AddressSource] | None:
+    """The client's IP address and how it is known; None when there is none to see.
+
+    `X-Forwarded-For` is believed only from a proxy that the settings trust, and only its last entry
+    that is not such a proxy itself: what stands before that, the client may have written.
+    """
+    peer = None if request.client is None else _address(request.client.host)
+    if peer is None:
+        return None
+    if not _trusted(peer, deps):
+        return str(peer), AddressSource.SOCKET
+    for hop in reversed(request.headers.get("x-forwarded-for", "").split(",")):
+        address = _address(hop.strip())
+        if address is None:
+            break
+        if not _trusted(address, deps):
+            return str(address), AddressSource.TRUSTED_PROXY
+    return str(peer), AddressSource.SOCKET
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def _trusted(address: IPv4Address | IPv6Address, deps: Deps) -> bool:
+    return any(address in network for network in deps.settings.trusted_proxies)
+
+
+def provenance(request: Request, deps: Deps, subject: Subject, identity: IdentityMethod, client: Json = None) -> Provenance:
+    """What was observed of a participant's request; `client` is what the client says of itself, if anything."""
+    address = client_address(request, deps)
+    user_agent = request.headers.get("user-agent")
+    return Provenance(
+        identity=identity,
+        ip=None if address is None else deps.vault.conceal(address[0], subject),
+        ip_source=None if address is None else address[1],
+        user_agent=None if not user_agent else deps.vault.conceal(user_agent[:MAX_USER_AGENT_CHARACTERS], subject),
+        client=None if client is None else deps.vault.conceal(client, subject),
+    )
