@@ -7,6 +7,7 @@ subset without floating point numbers (DESIGN section 5); disclosures may hold a
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn
 
@@ -57,9 +58,17 @@ def parse_canonical(raw: bytes) -> Json:
 
 
 def parse_json(raw: bytes) -> Json:
-    """The value of JSON text in UTF-8; duplicate keys, NaN and infinities are refused (RFC 7493)."""
+    """The value of JSON text in UTF-8.
+
+    Duplicate keys, numbers beyond a double's range and lone surrogates are refused (RFC 7493 section 2).
+    An integer beyond 2^53-1 comes back as the double that has just this canonical spelling, else as it
+    stands, so that `canonical` refuses it rather than rounds it.
+    """
     try:
-        value: Json = _DECODER.decode(raw.decode("utf-8"))
+        text = raw.decode("utf-8")
+        value: Json = _DECODER.decode(text)
+        if _SURROGATE.search(text):  # UTF-8 itself cannot hold one, only an escape can
+            _ENCODER.encode(value).encode()
     except CanonicalError:
         raise
     except (ValueError, RecursionError) as err:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
@@ -77,11 +86,30 @@ def _unique_pairs(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return members
 
 
+def _integer(text: str) -> int | float:
+    number = int(text)
+    # 22 characters: a sign and the 21 digits that ECMAScript writes before it turns to an exponent.
+    if -MAX_INTEGER <= number <= MAX_INTEGER or len(text) > 22:
+        return number
+    double = float(number)
+    return double if _number(double) == text else number
+
+
+def _double(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise CanonicalError("a number is beyond the range of a double")
+    return number
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise CanonicalError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique_pairs, parse_int=_integer, parse_float=_double, parse_constant=_refuse_constant
+)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def _check(value: Json, depth: int) -> bool:
