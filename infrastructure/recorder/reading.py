@@ -1,0 +1,72 @@
+"""Reading the log: the entries of streams for the ledger, the whole log for followers."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+from psycopg_pool import AsyncConnectionPool
+
+from infrastructure.append import Answer
+from infrastructure.recorder.plan import KeptAnswer, repeated
+
+_COLUMNS = "SELECT position, stream, version, type, leaf, entry AS raw FROM log"
+
+
+class StoredEntry(NamedTuple):
+    """One row of the log; `raw` is the entry's canonical bytes, `leaf` its 32-byte hash."""
+
+    position: int
+    stream: UUID
+    version: int
+    type: str
+    leaf: bytes
+    raw: bytes
+
+
+class LogReader:
+    """Reads committed entries through a pool that its owner opens and closes."""
+
+    def __init__(self, pool: AsyncConnectionPool) -> None:
+        self._pool = pool
+
+    async def read_stream(self, stream: UUID, after_version: int = -1) -> list[StoredEntry]:
+        """The stream's entries in order, those after a version if one is given; empty if there is no such stream."""
+        return await self._read(f"{_COLUMNS} WHERE stream = %s AND version > %s ORDER BY version", [stream, after_version])
+
+    async def read_streams(self, streams: Sequence[UUID]) -> list[StoredEntry]:
+        """The entries of several streams, merged in the order of the log."""
+        return await self._read(f"{_COLUMNS} WHERE stream = ANY(%s) ORDER BY position", [list(streams)])
+
+    async def read_log(self, after_position: int, limit: int) -> list[StoredEntry]:
+        """Up to `limit` entries after a position, in order. Positions are gapless, so an empty list is the end."""
+        return await self._read(f"{_COLUMNS} WHERE position > %s ORDER BY position LIMIT %s", [after_position, limit])
+
+    async def head(self) -> int:
+        """The position of the log's last entry, 0 while there is none."""
+        async with self._pool.connection() as conn:
+            row = await (await conn.execute("SELECT position FROM log_head")).fetchone()
+        return int(row[0]) if row else 0
+
+    async def answered(self, scope: str, key: str, request_hash: bytes) -> Answer | None:
+        """The answer already given under an idempotency key, if any: the look-up before deciding.
+
+        Raises KeyReused if it was given to another request, AnswerErased if it is not kept any more.
+        """
+        async with self._pool.connection() as conn:
+            found = await conn.execute(
+                "SELECT request_hash, status, media_type, body FROM idempotency WHERE scope = %s AND key = %s", [scope, key]
+            )
+            row = await found.fetchone()
+        return None if row is None else repeated(KeptAnswer.from_row(row), request_hash)
+
+    async def _read(self, query: str, parameters: Sequence[object]) -> list[StoredEntry]:
+        async with self._pool.connection() as conn:
+            return await _entries(conn, query, parameters)
+
+
+async def _entries(conn: AsyncConnection[Any], query: str, parameters: Sequence[object]) -> list[StoredEntry]:
+    async with conn.cursor(binary=True, row_factory=class_row(StoredEntry)) as cursor:
+        await cursor.execute(query.encode(), parameters)
+        return await cursor.fetchall()
