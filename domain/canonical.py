@@ -64,11 +64,23 @@ def parse_json(raw: bytes) -> Json:
     An integer beyond 2^53-1 comes back as the double that has just this canonical spelling, else as it
     stands, so that `canonical` refuses it rather than rounds it.
     """
+    value = _parse(raw, _DECODER)
+    if _SURROGATE.search(raw):  # UTF-8 itself cannot hold one, only an escape can
+        _spell(value, plain=True)
+    return value
+
+
+def parse_exact(raw: bytes) -> Json:
+    """Like `parse_json`, for text that the caller spells again by `canonical_exact` and compares.
+
+    That refuses floating point numbers, large integers and lone surrogates, so they are not looked for here.
+    """
+    return _parse(raw, _EXACT_DECODER)
+
+
+def _parse(raw: bytes, decoder: json.JSONDecoder) -> Json:
     try:
-        text = raw.decode("utf-8")
-        value: Json = _DECODER.decode(text)
-        if _SURROGATE.search(text):  # UTF-8 itself cannot hold one, only an escape can
-            _ENCODER.encode(value).encode()
+        value: Json = decoder.decode(raw.decode("utf-8"))
     except CanonicalError:
         raise
     except (ValueError, RecursionError) as err:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
@@ -109,7 +121,8 @@ def _refuse_constant(name: str) -> NoReturn:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique_pairs, parse_int=_integer, parse_float=_double, parse_constant=_refuse_constant
 )
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_EXACT_DECODER = json.JSONDecoder(object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def _check(value: Json, depth: int) -> bool:
