@@ -17,7 +17,7 @@ from domain.canonical import (
     CanonicalError,
     Json,
     canonical_exact,
-    parse_json,
+    parse_exact,
 )
 from domain.ids import IdError, parse_uuid
 
@@ -27,7 +27,7 @@ MAX_ENTRY_BYTES: Final = 65_535
 #: `previous` of a stream's first entry.
 NO_PREVIOUS: Final = bytes(32)
 
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d\.\d{6}Z", re.ASCII)
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _KEYS: Final = frozenset(("at", "by", "data", "ledger", "personal", "previous", "stream", "type", "version"))
 
@@ -61,13 +61,12 @@ def leaf_hash(raw: bytes) -> bytes:
 
 
 def format_time(at: datetime) -> str:
-    """`2026-11-20T22:30:00.123456Z`: UTC, always six decimals."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if at.tzinfo is not UTC else _format_utc(at)
-
-
-def _format_utc(at: datetime) -> str:
-    text = at.isoformat(timespec="microseconds")
-    return f"{text[:26]}Z"
+    """`2026-11-20T22:30:00.123456Z`: UTC, always six decimals; raises EntryError for a time without a zone."""
+    if at.tzinfo is not UTC:
+        if at.utcoffset() is None:
+            raise EntryError("a time without a zone")
+        at = at.astimezone(UTC)
+    return f"{at.isoformat(timespec='microseconds')[:26]}Z"
 
 
 def parse_time(text: str) -> datetime:
@@ -101,7 +100,9 @@ _PLACED_BYTES: Final = 7 + 27 + 64
 def draft(
     ledger: str, stream: UUID, version: int, type: str, by: Mapping[str, Json], data: Mapping[str, Json], personal: Mapping[str, str]
 ) -> Draft:
-    """Spells an entry ahead of its place; raises EntryError if it is too large or has no canonical form."""
+    """Spells an entry ahead of its place; raises EntryError if it is too large or `decode` would refuse it."""
+    _version(version)
+    _commitments(personal)
     try:
         # The four members are neighbours in the canonical order, so one call spells them.
         members = canonical_exact({"by": by, "data": data, "ledger": ledger, "personal": personal})
@@ -119,7 +120,9 @@ _spell_type = lru_cache(maxsize=1024)(canonical_exact)
 
 
 def encode(entry: Entry) -> bytes:
-    """The canonical bytes of an entry; raises EntryError if it is too large or has no canonical form."""
+    """The canonical bytes of an entry; raises EntryError if it is too large or `decode` would refuse it."""
+    if len(entry.previous) != len(NO_PREVIOUS):
+        raise EntryError("the hash of the previous entry is not 32 bytes")
     unplaced = draft(entry.ledger, entry.stream, entry.version, entry.type, entry.by, entry.data, entry.personal)
     return unplaced.place(format_time(entry.at), entry.previous)
 
@@ -132,7 +135,7 @@ def decode(raw: bytes) -> Entry:
     if len(raw) > MAX_ENTRY_BYTES:
         raise EntryError(f"{len(raw)} bytes; an entry has at most {MAX_ENTRY_BYTES}")
     try:
-        value = parse_json(raw)
+        value = parse_exact(raw)
     except CanonicalError as err:
         raise EntryError(str(err)) from err
     if not isinstance(value, dict) or value.keys() != _KEYS:
