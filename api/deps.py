@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.ids import uuid7
-from infrastructure.append import Answer, Receipt
+from infrastructure.append import Answer, Receipt, RecorderUnavailable
 from infrastructure.blobs import BlobStore
 from infrastructure.clock import Clock
-from infrastructure.database import Reads
+from infrastructure.database import DatabaseUnavailable, Reads
 from infrastructure.identity import Administrator, Identity, OrganizationKey, PartnerKey
 from infrastructure.ledger import InvitationMint, Key, Ledger, Outcome, Recorded
 from infrastructure.pdf import UnusablePdf, inspect_pdf
-from infrastructure.recorder import Recorder, RecorderUnavailable, StoredEntry
+from infrastructure.recorder import Recorder, StoredEntry
 from infrastructure.secrets import token_hash
 from infrastructure.settings import Settings
 from infrastructure.urls import FileGrant, FileUrls, UrlRefused
@@ -27,6 +27,7 @@ __all__ = [
     "Answer",
     "BlobStore",
     "Clock",
+    "DatabaseUnavailable",
     "Deps",
     "FileGrant",
     "FileUrls",

@@ -3,7 +3,7 @@
 They are plain HTML without scripts or addresses elsewhere, so they work on a machine without network.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
@@ -40,11 +40,7 @@ def build(surfaces: Mapping[str, FastAPI]) -> Starlette:
     """Serves `/docs`, `/docs/<surface>` and `/docs/<surface>/openapi.json` for the named surfaces."""
 
     async def index(request: Request) -> Response:
-        rows = "".join(
-            f'<tr><td><a href="/docs/{escape(name)}">{escape(name)}</a></td><td>{escape(app.openapi()["info"].get("summary", ""))}'
-            f"</td><td>{_count(app.openapi())}</td></tr>"
-            for name, app in surfaces.items()
-        )
+        rows = "".join(_index_row(name, app.openapi()) for name, app in surfaces.items())
         table = f"<table><tr><th>Surface</th><th>What it is</th><th>Operations</th></tr>{rows}</table>"
         return HTMLResponse(
             _page("Countersign", "<h1>Countersign</h1><p>One ledger, several published APIs over it.</p>" + table)
@@ -73,8 +69,14 @@ def build(surfaces: Mapping[str, FastAPI]) -> Starlette:
     )
 
 
+def _index_row(name: str, spec: Spec) -> str:
+    link = f'<a href="/docs/{escape(name)}">{escape(name)}</a>'
+    return f"<tr><td>{link}</td><td>{escape(spec['info'].get('summary', ''))}</td><td>{_count(spec)}</td></tr>"
+
+
 def _page(title: str, body: str) -> str:
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
+    view = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head = f'<meta charset="utf-8">{view}<title>{escape(title)}</title>'
     return f'<!doctype html><html lang="en"><head>{head}<style>{_STYLE}</style></head><body>{body}</body></html>'
 
 
@@ -130,7 +132,7 @@ def _operation(spec: Spec, method: str, path: str, operation: Spec) -> str:
     )
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, str, str, bool, Spec]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, str, str, bool, Spec]]) -> str:
     lines = "".join(
         f"<tr><td><code>{escape(name)}</code></td><td>{escape(place)}</td><td>{escape(kind)}</td>"
         f"<td>{'yes' if required else 'no'}</td><td>{escape(item.get('description', ''))}</td></tr>"

@@ -4,11 +4,15 @@ Migrations run as the owner of the tables. Everything else runs as the role `cou
 which may insert into the log and read it, and nothing more there (migrations/0001).
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 SERVICE_ROLE: Final = "countersign_service"
@@ -61,15 +65,32 @@ def blocking_pool(url: str, *, max_size: int = 4) -> ConnectionPool:
     )
 
 
-def async_pool(url: str, *, min_size: int = 1, max_size: int = 8) -> AsyncConnectionPool:
+class DatabaseUnavailable(Exception):
+    """The database cannot be reached, or not in time; nothing was read and nothing was changed."""
+
+
+class Reads(AsyncConnectionPool):
+    """A pool for the event loop that tells a database out of reach from a mistake of ours."""
+
+    @asynccontextmanager
+    async def connection(self, timeout: float | None = None) -> AsyncIterator[AsyncConnection[TupleRow]]:
+        """Lends a connection; raises DatabaseUnavailable when there is none or when it is lost."""
+        try:
+            async with super().connection(timeout) as connection:
+                yield connection
+        except psycopg.OperationalError as err:
+            raise DatabaseUnavailable(str(err)) from err
+
+
+def async_pool(url: str, *, min_size: int = 1, max_size: int = 8) -> Reads:
     """A pool for the event loop. Not open yet: `await pool.open()` on the loop that uses it."""
-    return AsyncConnectionPool(
+    return Reads(
         url,
         min_size=min_size,
         max_size=max_size,
         open=False,
         kwargs={"autocommit": True},
-        check=AsyncConnectionPool.check_connection,
+        check=Reads.check_connection,
         timeout=10,
     )
 
