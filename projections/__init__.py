@@ -1,0 +1,11 @@
+"""Read models: folded from the log, rebuilt from it at any time, never written by anything else."""
+
+from typing import Final
+
+from projections.envelopes import ENVELOPES
+from projections.projection import Projection
+from projections.signers import SIGNERS
+from projections.templates import TEMPLATES
+
+#: All that have tables.
+PROJECTIONS: Final[tuple[Projection, ...]] = (ENVELOPES, SIGNERS, TEMPLATES)

@@ -1,0 +1,118 @@
+"""The timeline of a process or of an envelope, read from the log itself: there is no table to be behind.
+
+Every entry comes with its canonical bytes, so that whoever gets the answer can recompute the leaf
+hashes and the chain (DESIGN section 7).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
+from uuid import UUID
+
+from domain.actor import Mode
+from domain.canonical import CanonicalError, Json, parse_json
+from domain.entry import EntryError, parse_time
+from domain.envelope import EnvelopeCreated
+from domain.ids import ProcessId
+from domain.signing import ProcessCreated
+from infrastructure.reading import AsyncConnection
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One entry as stored. `leaf` is its hash as stored, `previous` the one it names (32 bytes each).
+
+    `raw` is the canonical text that is hashed, `personal` maps paths to commitments.
+    """
+
+    position: int
+    stream: UUID
+    version: int
+    leaf: bytes
+    previous: bytes
+    at: datetime
+    type: str
+    by: Mapping[str, Json]
+    data: Mapping[str, Json]
+    personal: Mapping[str, str]
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Entries in the order of the log, of one process or of an envelope and all its processes."""
+
+    tenant: UUID
+    mode: Mode
+    envelope: UUID
+    entries: tuple[TimelineEntry, ...]
+
+
+class DamagedEntry(Exception):
+    """The stored bytes are not an entry, so there is no timeline to show; `countersign fsck` tells more."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(f"entry {position} is damaged: {reason}")
+        self.position = position
+
+
+_SELECT: Final = "SELECT position, stream, version, type, leaf, entry FROM public.log WHERE stream = ANY(%s) ORDER BY position"
+
+
+async def of_process(conn: AsyncConnection, process: ProcessId) -> Timeline | None:
+    """The timeline of one signing, whoever owns it; None if there is no such process.
+
+    Raises DamagedEntry. The caller compares `tenant` and `mode` with its own before showing anything.
+    """
+    entries = await _read(conn, [process.participant])
+    if not entries or entries[0].type != ProcessCreated.TYPE:
+        return None
+    if entries[0].data.get("envelope") != str(process.envelope):
+        return None
+    return _timeline(process.envelope, entries)
+
+
+async def of_envelope(conn: AsyncConnection, envelope: UUID) -> Timeline | None:
+    """The merged timeline of an envelope and its processes; otherwise as `of_process`."""
+    first = await _read(conn, [envelope])
+    if not first or first[0].type != EnvelopeCreated.TYPE:
+        return None
+    slots = cast(Sequence[Mapping[str, str]], first[0].data["participants"])
+    # Read again as one statement, so that all streams are seen at the same moment.
+    return _timeline(envelope, await _read(conn, [envelope, *(UUID(slot["participant"]) for slot in slots)]))
+
+
+def _timeline(envelope: UUID, entries: list[TimelineEntry]) -> Timeline:
+    data = cast(Mapping[str, str], entries[0].data)
+    try:
+        return Timeline(UUID(data["tenant"]), Mode(data["mode"]), envelope, tuple(entries))
+    except (KeyError, ValueError) as err:
+        raise DamagedEntry(entries[0].position, f"no tenant or mode: {err!r}") from err
+
+
+async def _read(conn: AsyncConnection, streams: list[UUID]) -> list[TimelineEntry]:
+    async with conn.cursor(binary=True) as cursor:
+        await cursor.execute(_SELECT, [streams])
+        return [_entry(*row) for row in await cursor.fetchall()]
+
+
+def _entry(position: int, stream: UUID, version: int, type: str, leaf: bytes, raw: bytes) -> TimelineEntry:
+    """Reads what is to be shown and checks no hashes: an auditor is shown what is stored, and judges it."""
+    try:
+        value = cast(Mapping[str, Any], parse_json(raw))
+        return TimelineEntry(
+            position=position,
+            stream=stream,
+            version=version,
+            leaf=leaf,
+            previous=bytes.fromhex(value["previous"]),
+            at=parse_time(value["at"]),
+            type=type,
+            by=value["by"],
+            data=value["data"],
+            personal=value["personal"],
+            raw=raw.decode(),
+        )
+    except (CanonicalError, EntryError, KeyError, TypeError, ValueError) as err:
+        raise DamagedEntry(position, str(err)) from err
