@@ -110,26 +110,37 @@ class Settings(BaseModel):
         None, repr=False, description="The same database as its owner, for migrations. Default: DATABASE_URL."
     )
     origin: str | None = Field(
-        None, min_length=1, max_length=255, description="The ledger's name, part of every entry. Default: made on the first run and kept."
+        None,
+        min_length=1,
+        max_length=255,
+        description="The ledger's name, part of every entry. Default: made on the first run and kept.",
     )
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
     base_url: Annotated[str, AfterValidator(_web_address)] = Field(
-        default_factory=_default_base_url, description="Address that clients use, in links and signed URLs. Default http://host:port."
+        default_factory=_default_base_url,
+        description="Address that clients use, in links and signed URLs. Default http://host:port.",
     )
     blob_url: str = Field(
-        default_factory=_default_blob_url, description="Where PDFs are kept: file://, s3://, gs:// or az://. Default: blobs in the data folder."
+        default_factory=_default_blob_url,
+        description="Where PDFs are kept: file://, s3://, gs:// or az://. Default: blobs in the data folder.",
     )
-    smtp_host: str | None = Field(None, description="Mail server. Default: none, mails become .eml files in the data folder's outbox.")
+    smtp_host: str | None = Field(
+        None, description="Mail server. Default: none, mails become .eml files in the data folder's outbox."
+    )
     smtp_port: int = Field(587, ge=1, le=65_535, description="Port of the mail server.")
     smtp_user: str | None = Field(None, description="Account at the mail server.")
     smtp_password: str | None = Field(None, repr=False, description="Password at the mail server.")
-    smtp_security: Literal["starttls", "tls", "none"] = Field("starttls", description="How the connection to the mail server is protected.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How the connection to the mail server is protected."
+    )
     mail_from: str = Field("countersign@localhost", pattern=r"@", description="Sender of invitations.")
     upload_limit_bytes: int = Field(25 * 1024 * 1024, ge=1, description="Largest PDF accepted, in bytes.")
     upload_limit_pages: int = Field(500, ge=1, description="Most pages of a PDF accepted.")
     url_lifetime_seconds: int = Field(900, ge=1, le=604_800, description="How long a signed upload or download URL works.")
-    read_wait_seconds: float = Field(5.0, gt=0, le=60, description="How long a read waits for the projections before it answers 503.")
+    read_wait_seconds: float = Field(
+        5.0, gt=0, le=60, description="How long a read waits for the projections before it answers 503."
+    )
     session_lifetime_days: int = Field(30, ge=1, description="How long a signing session may be completed.")
     idempotency_hours: int = Field(24, ge=1, description="How long an idempotency key is remembered.")
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_split)] = Field(
@@ -142,7 +153,9 @@ class Settings(BaseModel):
         None, repr=False, description="32 random bytes in base64; signs URLs and tokens. Default: a file in the data folder."
     )
     master_key: Key | None = Field(
-        None, repr=False, description="32 random bytes in base64; wraps the keys of personal data. Default: a file in the data folder."
+        None,
+        repr=False,
+        description="32 random bytes in base64; wraps the keys of personal data. Default: a file in the data folder.",
     )
 
     @classmethod

