@@ -13,9 +13,12 @@ from typing import Final
 import psycopg
 
 from infrastructure.database import connect
-from infrastructure.recorder.transaction import CHANNEL
 
 log = logging.getLogger(__name__)
+
+#: Where the recorder announces new entries; the payload is the last position. Named here, below it, for followers
+#: need no recorder.
+CHANNEL: Final = "countersign_log"
 
 #: How long a follower sleeps at most. A notification that got lost with a connection costs this much.
 POLL_SECONDS: Final = 1.0
