@@ -215,8 +215,10 @@ class VersionRow:
     """
 
     template: UUID
-    tenant: UUID
-    mode: Mode
+    name: Reference
+    description: Reference | None
+    file: StoredFile | None
+    fields: tuple[Field, ...]
     version: int
     current: bool
     created_position: int
@@ -224,31 +226,26 @@ class VersionRow:
     template_updated_at: datetime
     created_at: datetime
     updated_at: datetime
-    name: Reference
-    description: Reference | None
-    file: StoredFile | None
-    fields: tuple[Field, ...]
 
 
 _SELECT: Final = """
-    SELECT t.id, t.tenant, t.mode, v.version, v.version = t.current_version, t.created_position, t.created_at, t.updated_at,
-        v.created_at, v.updated_at, v.entry, v.described, v.sha256, v.size_bytes, v.pages, v.fields
+    SELECT t.id, v.entry, v.described, v.sha256, v.size_bytes, v.pages, v.fields,
+        v.version, v.version = t.current_version, t.created_position, t.created_at, t.updated_at, v.created_at, v.updated_at
     FROM read.templates AS t JOIN read.template_versions AS v ON v.template = t.id
     WHERE NOT t.deleted AND NOT v.deleted AND t.tenant = %(tenant)s AND t.mode = %(mode)s"""
 
 
 def _row(columns: Sequence[Any]) -> VersionRow:
-    entry, described, sha256, size_bytes, pages, fields = columns[10:]
+    template, entry, described, sha256, size_bytes, pages, fields, *own = columns
     return VersionRow(
-        *columns[:2],
-        Mode(columns[2]),
-        *columns[3:10],
-        Reference(columns[0], entry, "/name"),
-        Reference(columns[0], entry, "/description") if described else None,
+        template,
+        Reference(template, entry, "/name"),
+        Reference(template, entry, "/description") if described else None,
         None if sha256 is None else StoredFile(sha256, size_bytes, pages),
         tuple(
             Field(it["name"], FieldType(it["type"]), it.get("page"), it.get("x_millipoints"), it.get("y_millipoints")) for it in fields
         ),
+        *own,
     )
 
 
