@@ -117,13 +117,9 @@ def creation(
     """An envelope with a participant for each of `numbers`; `shares` says which documents each one signs."""
     pdfs = tuple(document(index) for index in range(documents))
     owned = shares or [range(documents)] * len(numbers)
-    slots = tuple(
-        Slot(who(index), number, tuple(pdfs[it].id for it in owned[index])) for index, number in enumerate(numbers)
-    )
+    slots = tuple(Slot(who(index), number, tuple(pdfs[it].id for it in owned[index])) for index, number in enumerate(numbers))
     hashes = {pdf.id: pdf.sha256 for pdf in pdfs}
-    created = EnvelopeCreated(
-        TENANT, Mode.LIVE, pdfs, slots, order, on_fail, deadline, None, personal("subject"), None, None
-    )
+    created = EnvelopeCreated(TENANT, Mode.LIVE, pdfs, slots, order, on_fail, deadline, None, personal("subject"), None, None)
     processes = {
         slot.participant: ProcessCreated(
             TENANT,
