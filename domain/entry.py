@@ -100,23 +100,36 @@ _PLACED_BYTES: Final = 7 + 27 + 64
 def draft(
     ledger: str, stream: UUID, version: int, type: str, by: Mapping[str, Json], data: Mapping[str, Json], personal: Mapping[str, str]
 ) -> Draft:
-    """Spells an entry ahead of its place; raises EntryError if it is too large or `decode` would refuse it."""
-    _version(version)
-    _commitments(personal)
+    """Spells an entry ahead of its place; raises EntryError if it is too large or has no canonical form."""
     try:
         # The four members are neighbours in the canonical order, so one call spells them.
         members = canonical_exact({"by": by, "data": data, "ledger": ledger, "personal": personal})
-        middle = b'",%b,"previous":"' % members[1:-1]
-        end = b'","stream":"%b","type":%b,"version":%d}' % (str(stream).encode(), _spell_type(type), version)
     except CanonicalError as err:
         raise EntryError(f"{type} cannot be spelled: {err}") from err
+    return _draft(members[1:-1], stream, version, type)
+
+
+def draft_data(ledger: str, stream: UUID, version: int, type: str, data: bytes) -> Draft:
+    """Like `draft`, for an entry without actor and personal data, whose `data` is canonical JSON already."""
+    return _draft(b'"by":{},"data":%b,"ledger":%b,"personal":{}' % (data, _spell_name(ledger)), stream, version, type)
+
+
+def _draft(members: bytes, stream: UUID, version: int, type: str) -> Draft:
+    middle = b'",%b,"previous":"' % members
+    end = b'","stream":"%b","type":%b,"version":%d}' % (str(stream).encode(), _spell_name(type), version)
     size = len(middle) + len(end) + _PLACED_BYTES
     if size > MAX_ENTRY_BYTES:
         raise EntryError(f"{type} takes {size} bytes; an entry has at most {MAX_ENTRY_BYTES}")
     return Draft(middle, end)
 
 
-_spell_type = lru_cache(maxsize=1024)(canonical_exact)
+@lru_cache(maxsize=1024)
+def _spell_name(name: str) -> bytes:
+    """Types and ledgers are few, and spelled for every entry."""
+    try:
+        return canonical_exact(name)
+    except CanonicalError as err:
+        raise EntryError(f"{name!r} cannot be spelled: {err}") from err
 
 
 def encode(entry: Entry) -> bytes:

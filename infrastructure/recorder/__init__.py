@@ -4,7 +4,6 @@ For the ledger it appends from the event loop (`append`) or from threads (`submi
 `eventsourcing` library it is an ApplicationRecorder. Both go through the same writer.
 """
 
-import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Final
@@ -29,11 +28,11 @@ from infrastructure.append import Append, Appended, RecorderUnavailable, StaleAp
 from infrastructure.clock import Clock, SystemClock
 from infrastructure.database import blocking_pool
 from infrastructure.notifications import LogListener
-from infrastructure.recorder.command import Command, from_append
+from infrastructure.recorder.command import from_append
 from infrastructure.recorder.library import OutOfOrder, from_stored_events, to_notification, to_stored_event
 from infrastructure.recorder.reading import LogReader, StoredEntry
 from infrastructure.recorder.transaction import connect_writer
-from infrastructure.recorder.writer import Ticket, Writer
+from infrastructure.recorder.writer import FutureTicket, TaskTicket, ThreadTicket, Writer
 
 __all__ = ["LogReader", "Recorder", "StoredEntry"]
 
@@ -74,7 +73,9 @@ class Recorder(LogReader, ApplicationRecorder):
 
         What is wrong with the append itself is raised here: EntryError, ValueError. So is RecorderBusy.
         """
-        return self._submit(from_append(self._ledger, append))
+        ticket = FutureTicket(from_append(self._ledger, append))
+        self._writer.put(ticket)
+        return ticket.future
 
     async def append(self, append: Append) -> Appended:
         """Appends, and returns once it is committed.
@@ -83,15 +84,9 @@ class Recorder(LogReader, ApplicationRecorder):
         EntryError, ValueError: it cannot happen; RecorderBusy: it was not tried; RecorderUnavailable: it
         may or may not have happened. The same holds for a cancelled call.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Appended] = loop.create_future()
-        self._writer.put(Ticket(from_append(self._ledger, append), future, loop))
-        return await future
-
-    def _submit(self, command: Command) -> Future[Appended]:
-        future: Future[Appended] = Future()
-        self._writer.put(Ticket(command, future))
-        return future
+        ticket = TaskTicket(from_append(self._ledger, append))
+        self._writer.put(ticket)
+        return await ticket.future
 
     # The eventsourcing library's interface.
 
@@ -100,7 +95,9 @@ class Recorder(LogReader, ApplicationRecorder):
         if not stored_events:
             return []
         try:
-            appended = self._submit(from_stored_events(self._ledger, stored_events)).result()
+            ticket = ThreadTicket(from_stored_events(self._ledger, stored_events))
+            self._writer.put(ticket)
+            appended = ticket.wait()
         except (StaleAppend, OutOfOrder) as err:
             raise IntegrityError(str(err)) from err
         except EntryError as err:

@@ -14,7 +14,8 @@ from uuid import UUID
 from eventsourcing.persistence import Notification, ProgrammingError, StoredEvent
 
 from domain.canonical import CanonicalError, Json, canonical, canonical_exact, parse_json
-from infrastructure.recorder.command import Command, DraftedEntry, Expectation, draft_entry
+from domain.entry import draft_data
+from infrastructure.recorder.command import Command, DraftedEntry, Expectation, storable_type
 from infrastructure.recorder.reading import StoredEntry
 
 _BASE64: Final = "base64"
@@ -41,7 +42,8 @@ def from_stored_events(ledger: str, events: Sequence[StoredEvent]) -> Command:
         elif version != last[stream] + 1:
             raise OutOfOrder(f"version {version} of {stream} does not follow {last[stream]}")
         last[stream] = version
-        entries.append(draft_entry(ledger, stream, version, event.topic, {}, data_of(event.state), {}))
+        unplaced = draft_data(ledger, stream, version, storable_type(event.topic), data_of(event.state))
+        entries.append(DraftedEntry(stream, version, event.topic, unplaced))
     return Command(entries, expected, _ANY_TIME)
 
 
@@ -49,16 +51,16 @@ class OutOfOrder(ValueError):
     """The versions of one stream do not follow each other."""
 
 
-def data_of(state: bytes) -> Mapping[str, Json]:
-    """An entry's `data` for an event's state."""
+def data_of(state: bytes) -> bytes:
+    """An entry's `data`, in canonical form, for an event's state."""
     if state.startswith(b"{"):
         try:
             value = parse_json(state)
             if isinstance(value, dict) and value.keys() != {_BASE64} and canonical_exact(value) == state:
-                return value
+                return state
         except CanonicalError:
             pass
-    return {_BASE64: b64encode(state).decode()}
+    return b'{"%b":"%b"}' % (_BASE64.encode(), b64encode(state))
 
 
 def state_of(data: Mapping[str, Json]) -> bytes:

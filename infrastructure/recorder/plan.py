@@ -7,7 +7,8 @@ them one by one would. A command that cannot happen leaves no trace and the othe
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.entry import NO_PREVIOUS, format_time, leaf_hash
@@ -39,9 +40,8 @@ class KeptAnswer(NamedTuple):
     answer: Answer | None
 
     @classmethod
-    def from_row(cls, row: Sequence[Any]) -> "KeptAnswer":
-        """From the columns request_hash, status, media_type and body, which is null once erased."""
-        request_hash, status, media_type, body = row
+    def of(cls, request_hash: bytes, status: int, media_type: str, body: bytes | None) -> "KeptAnswer":
+        """From the table's columns; `body` is null once it has been erased."""
         return cls(request_hash, None if body is None else Answer(status, media_type, body))
 
 
@@ -138,7 +138,8 @@ def _place(command: Command, state: State, now: datetime, made: Plan) -> Appende
     if rows:
         state.position, state.at = rows[-1].position, at
         state.heads.update(heads)
-        made.heads.update((row.stream, index) for index, row in enumerate(rows, len(made.rows)))
+        for index, row in enumerate(rows, len(made.rows)):
+            made.heads[row.stream] = index
         made.rows += rows
     made.disclosures += command.disclosures
     if command.debit is not None and command.debit.tenant in state.credits:
@@ -183,7 +184,7 @@ def _check_balance(command: Command, state: State) -> None:
 
 def _rows(command: Command, state: State, at: datetime) -> tuple[list[Row], list[Receipt], dict[UUID, Head]]:
     position = state.position
-    spelled_at = format_time(at)
+    spelled_at = _spell_time(at)
     rows: list[Row] = []
     receipts: list[Receipt] = []
     heads: dict[UUID, Head] = {}
@@ -196,6 +197,10 @@ def _rows(command: Command, state: State, at: datetime) -> tuple[list[Row], list
         rows.append(Row(position, stream, version, type_, leaf, raw))
         receipts.append(Receipt(stream, version, position, leaf, at))
     return rows, receipts, heads
+
+
+#: Most commands of a batch have the same time.
+_spell_time = lru_cache(maxsize=16)(format_time)
 
 
 class Concerned(NamedTuple):

@@ -59,7 +59,7 @@ class LogReader:
                 "SELECT request_hash, status, media_type, body FROM idempotency WHERE scope = %s AND key = %s", [scope, key]
             )
             row = await found.fetchone()
-        return None if row is None else repeated(KeptAnswer.from_row(row), request_hash)
+        return None if row is None else repeated(KeptAnswer.of(*row), request_hash)
 
     async def _read(self, query: str, parameters: Sequence[object]) -> list[StoredEntry]:
         async with self._pool.connection() as conn:

@@ -1,14 +1,13 @@
 """The writer's transaction, in two round trips: lock and read, then write and commit."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
-
-import psycopg
+from typing import Final
 
 from infrastructure.database import connect
+from infrastructure.recorder import wire
 from infrastructure.recorder.command import Command
-from infrastructure.recorder.plan import Head, KeptAnswer, Plan, State, concerned
+from infrastructure.recorder.plan import AnswerRow, Head, KeptAnswer, Plan, State, concerned
+from infrastructure.recorder.wire import Pipeline
 
 #: Where new entries are announced; the payload is the last position.
 CHANNEL: Final = "countersign_log"
@@ -30,119 +29,154 @@ _SESSION: Final = {
     "jit": "off",
 }
 
-_LOCK_HEAD: Final = "SELECT position, at FROM log_head WHERE one FOR UPDATE"
-_HEADS: Final = "SELECT stream, version, leaf FROM heads WHERE stream = ANY(%s)"
-_ANSWERS: Final = """
-    SELECT scope, key, request_hash, status, media_type, body FROM idempotency
-    WHERE (scope, key) IN (SELECT * FROM unnest(%s::text[], %s::text[]))"""
-_SUBJECTS: Final = "SELECT id FROM subjects WHERE id = ANY(%s)"
-_DISCLOSURES: Final = "SELECT subject, count(*) FROM disclosures WHERE subject = ANY(%s) GROUP BY subject"
-_CREDITS: Final = "SELECT tenant, balance FROM credits WHERE tenant = ANY(%s) ORDER BY tenant FOR UPDATE"
+_LOCK_HEAD: Final = b"lock_head"
+_HEADS: Final = b"heads"
+_ANSWERS: Final = b"answers"
+_SUBJECTS: Final = b"subjects"
+_DISCLOSURES: Final = b"disclosures"
+_CREDITS: Final = b"credits"
+_WRITE_LOG: Final = b"write_log"
+_WRITE_DISCLOSURES: Final = b"write_disclosures"
+_TAKE_CREDITS: Final = b"take_credits"
+_ERASE_ANSWERS: Final = b"erase_answers"
+_ERASE_DISCLOSURES: Final = b"erase_disclosures"
+_ERASE_SUBJECTS: Final = b"erase_subjects"
+_WRITE_ANSWER: Final = b"write_answer"
+_LEAF_AT: Final = b"leaf_at"
 
-_WRITE_LOG: Final = """
-    WITH new AS MATERIALIZED (
-        SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::bigint[], %s::text[], %s::bytea[], %s::bytea[], %s::boolean[])
-            AS new (position, stream, version, type, leaf, entry, is_head)
-    ), entries AS (
-        INSERT INTO log (position, stream, version, type, leaf, entry)
-        SELECT position, stream, version, type, leaf, entry FROM new
-    ), moved AS (
-        INSERT INTO heads AS old (stream, version, leaf, position)
-        SELECT stream, version, leaf, position FROM new WHERE is_head
-        ON CONFLICT (stream) DO UPDATE SET version = excluded.version, leaf = excluded.leaf, position = excluded.position
-    ), counted AS (
-        UPDATE log_head SET position = %s, at = %s WHERE one
-    )
-    SELECT pg_notify('countersign_log', %s)"""
-_WRITE_DISCLOSURES: Final = """
-    INSERT INTO disclosures (stream, version, path, subject, ciphertext)
-    SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::text[], %s::uuid[], %s::bytea[])"""
-_TAKE_CREDITS: Final = "UPDATE credits SET balance = balance - %s WHERE tenant = %s"
-_WRITE_ANSWER: Final = """
-    INSERT INTO idempotency (scope, key, request_hash, status, media_type, body, streams, created_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"""
-_ERASE_ANSWERS: Final = """
-    UPDATE idempotency SET body = NULL, erased = true
-    WHERE streams && ARRAY(SELECT DISTINCT stream FROM disclosures WHERE subject = ANY(%s))"""
-_ERASE_DISCLOSURES: Final = "DELETE FROM disclosures WHERE subject = ANY(%s)"
-_ERASE_SUBJECTS: Final = "DELETE FROM subjects WHERE id = ANY(%s)"
+_STATEMENTS: Final = {
+    b"begin": "BEGIN",
+    b"commit": "COMMIT",
+    _LOCK_HEAD: "SELECT position, at FROM log_head WHERE one FOR UPDATE",
+    _HEADS: "SELECT stream, version, leaf FROM heads WHERE stream = ANY($1)",
+    _ANSWERS: """
+        SELECT scope, key, request_hash, status, media_type, body FROM idempotency
+        WHERE (scope, key) IN (SELECT * FROM unnest($1::text[], $2::text[]))""",
+    _SUBJECTS: "SELECT id FROM subjects WHERE id = ANY($1)",
+    _DISCLOSURES: "SELECT subject, count(*) FROM disclosures WHERE subject = ANY($1) GROUP BY subject",
+    _CREDITS: "SELECT tenant, balance FROM credits WHERE tenant = ANY($1) ORDER BY tenant FOR UPDATE",
+    _WRITE_LOG: """
+        WITH new AS MATERIALIZED (
+            SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[], $7::boolean[])
+                AS new (position, stream, version, type, leaf, entry, is_head)
+        ), entries AS (
+            INSERT INTO log (position, stream, version, type, leaf, entry)
+            SELECT position, stream, version, type, leaf, entry FROM new
+        ), moved AS (
+            INSERT INTO heads (stream, version, leaf, position)
+            SELECT stream, version, leaf, position FROM new WHERE is_head
+            ON CONFLICT (stream) DO UPDATE SET version = excluded.version, leaf = excluded.leaf, position = excluded.position
+        ), counted AS (
+            UPDATE log_head SET position = $8::bigint, at = $9::timestamptz WHERE one
+        )
+        SELECT pg_notify('countersign_log', $8::bigint::text)""",
+    _WRITE_DISCLOSURES: """
+        INSERT INTO disclosures (stream, version, path, subject, ciphertext)
+        SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::uuid[], $5::bytea[])""",
+    _TAKE_CREDITS: "UPDATE credits SET balance = balance - $1::bigint WHERE tenant = $2::uuid",
+    _ERASE_ANSWERS: """
+        UPDATE idempotency SET body = NULL, erased = true
+        WHERE streams && ARRAY(SELECT DISTINCT stream FROM disclosures WHERE subject = ANY($1))""",
+    _ERASE_DISCLOSURES: "DELETE FROM disclosures WHERE subject = ANY($1)",
+    _ERASE_SUBJECTS: "DELETE FROM subjects WHERE id = ANY($1)",
+    _WRITE_ANSWER: """
+        INSERT INTO idempotency (scope, key, request_hash, status, media_type, body, streams, created_at)
+        VALUES ($1::text, $2::text, $3::bytea, $4::integer, $5::text, $6::bytea, $7::uuid[], $8::timestamptz)""",
+    _LEAF_AT: "SELECT leaf FROM log WHERE position = $1::bigint",
+}
 
 
-def connect_writer(service_url: str, ledger: str) -> psycopg.Connection[Any]:
+def connect_writer(service_url: str, ledger: str) -> Pipeline:
     """Raises psycopg.OperationalError if the server cannot be reached, ValueError if it holds another ledger."""
     conn = connect(service_url)
     try:
-        conn.prepare_threshold = 0
         for setting in _SESSION.items():
             conn.execute("SELECT set_config(%s, %s, false)", setting)
         row = conn.execute("SELECT ledger FROM log_head").fetchone()
         if row is None or row[0] != ledger:
             raise ValueError(f"the database holds the ledger {row and row[0]!r}, not {ledger!r}")
+        return Pipeline(conn, _STATEMENTS)
     except BaseException:
         conn.close()
         raise
-    return conn
 
 
-def lock_and_read(conn: psycopg.Connection[Any], commands: Sequence[Command]) -> State:
-    """Begins the transaction. The caller is inside `conn.pipeline()`.
+def lock_and_read(pipeline: Pipeline, commands: Sequence[Command]) -> State:
+    """Begins the transaction.
 
     The reads are statements of their own behind the lock: under READ COMMITTED each takes its
     snapshot when it starts, hence after the previous holder of the lock has committed.
     """
-    streams, keys, subjects, erase, tenants = concerned(commands)
-    conn.execute("BEGIN")
-    head = conn.execute(_LOCK_HEAD, binary=True)
-    heads = conn.execute(_HEADS, [streams], binary=True) if streams else None
-    answers = conn.execute(_ANSWERS, [[scope for scope, _ in keys], [key for _, key in keys]]) if keys else None
-    known = conn.execute(_SUBJECTS, [subjects]) if subjects else None
-    disclosures = conn.execute(_DISCLOSURES, [erase]) if erase else None
-    credits = conn.execute(_CREDITS, [tenants]) if tenants else None
+    wanted = concerned(commands)
+    pipeline.send(b"begin")
+    pipeline.send(_LOCK_HEAD)
+    asked = [
+        (name, parameters)
+        for name, keys, parameters in (
+            (_HEADS, wanted.streams, [wire.uuid_array(wanted.streams)]),
+            (_ANSWERS, wanted.keys, [wire.text_array(scope for scope, _ in wanted.keys), wire.text_array(key for _, key in wanted.keys)]),
+            (_SUBJECTS, wanted.subjects, [wire.uuid_array(wanted.subjects)]),
+            (_DISCLOSURES, wanted.erase, [wire.uuid_array(wanted.erase)]),
+            (_CREDITS, wanted.tenants, [wire.uuid_array(wanted.tenants)]),
+        )
+        if keys
+    ]
+    for name, parameters in asked:
+        pipeline.send(name, *parameters)
+    _, head, *answers = pipeline.fetch()
+    found = {name: wire.rows(answer) for (name, _), answer in zip(asked, answers, strict=True)}
 
-    row = head.fetchone()
-    if row is None:
-        raise psycopg.DataError("log_head has no row")
-    state = State(row[0], _utc(row[1]))
-    if heads is not None:
-        state.heads = {stream: Head(version, leaf) for stream, version, leaf in heads}
-    if answers is not None:
-        state.answers = {(scope, key): KeptAnswer.from_row(kept) for scope, key, *kept in answers}
-    if known is not None:
-        state.subjects = {subject for (subject,) in known}
-    if disclosures is not None:
-        state.disclosures = dict(disclosures.fetchall())
-    if credits is not None:
-        state.credits = dict(credits.fetchall())
-    return state
+    ((position, at),) = wire.rows(head)
+    return State(
+        position=wire.as_int(position),
+        at=wire.as_time(at),
+        heads={wire.as_uuid(stream): Head(wire.as_int(version), leaf) for stream, version, leaf in found.get(_HEADS, ())},
+        answers=dict(map(_kept, found.get(_ANSWERS, ()))),
+        subjects={wire.as_uuid(subject) for (subject,) in found.get(_SUBJECTS, ())},
+        disclosures={wire.as_uuid(subject): wire.as_int(count) for subject, count in found.get(_DISCLOSURES, ())},
+        credits={wire.as_uuid(tenant): wire.as_int(balance) for tenant, balance in found.get(_CREDITS, ())},
+    )
 
 
-def write_and_commit(conn: psycopg.Connection[Any], plan: Plan) -> None:
-    """Queues the writes and the commit; they are sent, and have happened or failed, when the pipeline is left."""
+def write_and_commit(pipeline: Pipeline, plan: Plan) -> None:
+    """Writes everything and returns once it is committed."""
     if plan.rows:
         last = set(plan.heads.values())
-        positions, streams, versions, types, leaves, entries = map(list, zip(*plan.rows, strict=True))
-        is_head = [index in last for index in range(len(positions))]
-        conn.execute(
-            _WRITE_LOG, [positions, streams, versions, types, leaves, entries, is_head, plan.position, plan.at, str(plan.position)]
+        pipeline.send(
+            _WRITE_LOG,
+            wire.int8_array([row.position for row in plan.rows]),
+            wire.uuid_array([row.stream for row in plan.rows]),
+            wire.int8_array([row.version for row in plan.rows]),
+            wire.text_array([row.type for row in plan.rows]),
+            wire.bytea_array([row.leaf for row in plan.rows]),
+            wire.bytea_array([row.raw for row in plan.rows]),
+            wire.bool_array([index in last for index in range(len(plan.rows))]),
+            wire.int8(plan.position),
+            wire.timestamptz(plan.at),
         )
     if plan.disclosures:
-        columns = zip(*((new.stream, new.version, new.path, new.subject, new.ciphertext) for new in plan.disclosures), strict=True)
-        conn.execute(_WRITE_DISCLOSURES, [list(column) for column in columns])
-    for tenant, credits in sorted(plan.debits.items()):
-        conn.execute(_TAKE_CREDITS, [credits, tenant])
-    if plan.erase:
-        for statement in (_ERASE_ANSWERS, _ERASE_DISCLOSURES, _ERASE_SUBJECTS):
-            conn.execute(statement, [plan.erase])
-    for key, answer, concerned_streams, at in plan.answers:
-        conn.execute(
-            _WRITE_ANSWER,
-            [key.scope, key.key, key.request_hash, answer.status, answer.media_type, answer.body, concerned_streams, at],
+        pipeline.send(
+            _WRITE_DISCLOSURES,
+            wire.uuid_array([new.stream for new in plan.disclosures]),
+            wire.int8_array([new.version for new in plan.disclosures]),
+            wire.text_array([new.path for new in plan.disclosures]),
+            wire.uuid_array([new.subject for new in plan.disclosures]),
+            wire.bytea_array([new.ciphertext for new in plan.disclosures]),
         )
+    for tenant, credits in sorted(plan.debits.items()):
+        pipeline.send(_TAKE_CREDITS, wire.int8(credits), tenant.bytes)
+    if plan.erase:
+        subjects = wire.uuid_array(plan.erase)
+        for statement in (_ERASE_ANSWERS, _ERASE_DISCLOSURES, _ERASE_SUBJECTS):
+            pipeline.send(statement, subjects)
+    for row in plan.answers:
+        _send_answer(pipeline, row)
     # Crash point: up to here nothing has happened. Once the server has flushed this, everything has.
-    conn.execute("COMMIT")
+    pipeline.send(b"commit")
+    pipeline.finish()
 
 
-def has_happened(conn: psycopg.Connection[Any], plan: Plan) -> bool:
+def has_happened(pipeline: Pipeline, plan: Plan) -> bool:
     """Whether a plan whose commit got no answer is in the log. `plan` has rows.
 
     Waits for the log's head, which the lost transaction holds for as long as its fate is open. Its last
@@ -150,14 +184,29 @@ def has_happened(conn: psycopg.Connection[Any], plan: Plan) -> bool:
     nobody else writes it at this position. (pg_xact_status would not do: after a crash of the server,
     the number of a transaction that left no trace is given to another one.)
     """
-    with conn.transaction():
-        conn.execute(_LOCK_HEAD)
-        last = plan.rows[-1]
-        row = conn.execute("SELECT leaf FROM log WHERE position = %s", [last.position]).fetchone()
-    return row is not None and row[0] == last.leaf
+    last = plan.rows[-1]
+    pipeline.send(b"begin")
+    pipeline.send(_LOCK_HEAD)
+    pipeline.send(_LEAF_AT, wire.int8(last.position))
+    pipeline.send(b"commit")
+    return [last.leaf] in wire.rows(pipeline.finish()[2])
 
 
-def _utc(at: datetime) -> datetime:
-    return at.astimezone(UTC)
+def _send_answer(pipeline: Pipeline, row: AnswerRow) -> None:
+    key, answer = row.idempotency, row.answer
+    pipeline.send(
+        _WRITE_ANSWER,
+        key.scope.encode(),
+        key.key.encode(),
+        key.request_hash,
+        wire.int4(answer.status),
+        answer.media_type.encode(),
+        answer.body,
+        wire.uuid_array(row.streams),
+        wire.timestamptz(row.at),
+    )
 
 
+def _kept(row: Sequence[bytes]) -> tuple[tuple[str, str], KeptAnswer]:
+    scope, key, request_hash, status, media_type, body = row
+    return (scope.decode(), key.decode()), KeptAnswer.of(request_hash, wire.as_int(status), media_type.decode(), body)

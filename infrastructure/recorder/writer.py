@@ -8,10 +8,11 @@ import asyncio
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from psycopg import errors
@@ -21,6 +22,7 @@ from infrastructure.clock import Clock
 from infrastructure.recorder import transaction
 from infrastructure.recorder.command import Command
 from infrastructure.recorder.plan import Plan, plan
+from infrastructure.recorder.wire import ConnectionLost, Pipeline
 
 log = logging.getLogger(__name__)
 
@@ -39,23 +41,87 @@ _REPEATABLE: Final = (errors.SerializationFailure, errors.DeadlockDetected)
 Outcome = Appended | Exception
 
 
-class Ticket:
-    """A command in the queue, and who waits for it: `future` belongs to `loop`, or to any thread if that is None."""
+class Ticket(ABC):
+    """A command in the queue, and the way to whoever waits for its outcome."""
 
-    __slots__ = ("command", "future", "loop")
+    __slots__ = ("command",)
 
-    def __init__(
-        self, command: Command, future: "Future[Appended] | asyncio.Future[Appended]", loop: asyncio.AbstractEventLoop | None = None
-    ) -> None:
+    def __init__(self, command: Command) -> None:
         self.command = command
-        self.future = future
-        self.loop = loop
+
+    @abstractmethod
+    def claim(self) -> bool:
+        """False if nobody waits any more; the command is then dropped."""
+
+    @abstractmethod
+    def settle(self, outcome: Outcome) -> None: ...
+
+
+class ThreadTicket(Ticket):
+    """For a thread that calls `wait`. A bare lock: a Future takes twice as long to hand over."""
+
+    __slots__ = ("_done", "_outcome")
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(command)
+        self._done = threading.Lock()
+        self._done.acquire()
+        self._outcome: Outcome | None = None
 
     def claim(self) -> bool:
-        """False if whoever waited has given up; from here on a thread's future can no longer be cancelled."""
-        if isinstance(self.future, Future):
-            return self.future.set_running_or_notify_cancel()
+        return True
+
+    def settle(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self._done.release()
+
+    def wait(self) -> Appended:
+        """Blocks until the outcome is known, and answers or raises it."""
+        with self._done:
+            if isinstance(self._outcome, Appended):
+                return self._outcome
+            raise self._outcome or RecorderUnavailable("the writer gave no answer")
+
+
+class FutureTicket(Ticket):
+    """For whoever holds the future."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(command)
+        self.future: Future[Appended] = Future()
+
+    def claim(self) -> bool:
+        return self.future.set_running_or_notify_cancel()
+
+    def settle(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Appended):
+            self.future.set_result(outcome)
+        else:
+            self.future.set_exception(outcome)
+
+
+class TaskTicket(Ticket):
+    """For a coroutine of `loop`; `settle` is called on that loop."""
+
+    __slots__ = ("future", "loop")
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(command)
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Appended] = self.loop.create_future()
+
+    def claim(self) -> bool:
         return not self.future.cancelled()
+
+    def settle(self, outcome: Outcome) -> None:
+        if self.future.done():  # cancelled while it was being appended
+            return
+        if isinstance(outcome, Appended):
+            self.future.set_result(outcome)
+        else:
+            self.future.set_exception(outcome)
 
 
 class _Lost(Exception):
@@ -69,13 +135,13 @@ class _Lost(Exception):
 class Writer:
     """Owns one connection. `start`, then `put` from any thread, then `close`."""
 
-    def __init__(self, connect: Callable[[], psycopg.Connection[Any]], clock: Clock, max_waiting: int) -> None:
+    def __init__(self, connect: Callable[[], Pipeline], clock: Clock, max_waiting: int) -> None:
         self._connect = connect
         self._clock = clock
         self._max_waiting = max_waiting
         self._queue: SimpleQueue[Ticket | None] = SimpleQueue()
         self._held: Ticket | None = None
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: Pipeline | None = None
         self._thread = threading.Thread(target=self._run, name="countersign-writer", daemon=True)
         self._closing = threading.Event()
 
@@ -167,20 +233,24 @@ class Writer:
                 # One of them is to blame: each for itself, so that the others do not suffer for it.
                 return [outcome for command in commands for outcome in self._append([command])]
 
-    def _transact(self, conn: psycopg.Connection[Any], commands: Sequence[Command]) -> list[Outcome]:
+    def _transact(self, pipeline: Pipeline, commands: Sequence[Command]) -> list[Outcome]:
         made: Plan | None = None
         try:
-            with conn.pipeline():
-                # Crash point: nothing has happened yet, the lock falls with the connection.
-                state = transaction.lock_and_read(conn, commands)
-                made = plan(commands, state, self._clock.now())
-                transaction.write_and_commit(conn, made)
+            # Crash point: nothing has happened yet, the lock falls with the connection.
+            state = transaction.lock_and_read(pipeline, commands)
+            made = plan(commands, state, self._clock.now())
+            transaction.write_and_commit(pipeline, made)
             # Crash point: it has happened, and nobody has been told. Repeats with a key are recognised.
             return made.outcomes
+        except ConnectionLost as err:
+            raise _Lost(made) from err
         except psycopg.Error as err:
-            if _is_lost(conn, err):
-                raise _Lost(made) from err
-            conn.execute("ROLLBACK")
+            try:
+                pipeline.recover()
+            except ConnectionLost:
+                raise _Lost(None) from err  # the server has said that it failed
+            if isinstance(err, errors.ReadOnlySqlTransaction):
+                raise _Lost(None) from err  # a primary that became a standby: another one is to be found
             raise
         except BaseException:
             self._disconnect()
@@ -200,7 +270,7 @@ class Writer:
             except psycopg.Error:
                 self._disconnect()
 
-    def _connected(self, deadline: float) -> psycopg.Connection[Any]:
+    def _connected(self, deadline: float) -> Pipeline:
         """Raises RecorderUnavailable at the deadline."""
         pause = _FIRST_PAUSE_SECONDS
         while self._connection is None:
@@ -220,11 +290,6 @@ class Writer:
             self._connection = None
 
 
-def _is_lost(conn: psycopg.Connection[Any], err: psycopg.Error) -> bool:
-    """Whether the connection is of no use any more; a server that became a read-only standby is as good as gone."""
-    return conn.closed or conn.broken or isinstance(err, errors.ReadOnlySqlTransaction)
-
-
 def _refused(err: psycopg.Error) -> AppendError:
     refusal = (
         RecorderUnavailable(f"the database could not store it: {err}")
@@ -242,13 +307,13 @@ def _unforeseen(err: BaseException) -> RecorderUnavailable:
 
 
 def _deliver(batch: Sequence[Ticket], outcomes: Sequence[Outcome]) -> None:
-    """Threads are woken one by one, each event loop once for all its futures."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Appended], Outcome]]] = {}
+    """Threads are woken one by one, each event loop once for all its tasks."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[TaskTicket, Outcome]]] = {}
     for ticket, outcome in zip(batch, outcomes, strict=True):
-        if isinstance(ticket.future, Future):
-            _settle(ticket.future, outcome)
-        elif ticket.loop is not None:
-            by_loop.setdefault(ticket.loop, []).append((ticket.future, outcome))
+        if isinstance(ticket, TaskTicket):
+            by_loop.setdefault(ticket.loop, []).append((ticket, outcome))
+        else:
+            ticket.settle(outcome)
     for loop, settled in by_loop.items():
         try:
             loop.call_soon_threadsafe(_settle_all, settled)
@@ -256,14 +321,6 @@ def _deliver(batch: Sequence[Ticket], outcomes: Sequence[Outcome]) -> None:
             log.warning("%d appends were finished after their event loop had closed", len(settled))
 
 
-def _settle_all(settled: Sequence[tuple["asyncio.Future[Appended]", Outcome]]) -> None:
-    for future, outcome in settled:
-        if not future.done():
-            _settle(future, outcome)
-
-
-def _settle(future: "Future[Appended] | asyncio.Future[Appended]", outcome: Outcome) -> None:
-    if isinstance(outcome, Appended):
-        future.set_result(outcome)
-    else:
-        future.set_exception(outcome)
+def _settle_all(settled: Sequence[tuple[TaskTicket, Outcome]]) -> None:
+    for ticket, outcome in settled:
+        ticket.settle(outcome)
