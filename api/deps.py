@@ -12,15 +12,15 @@ from infrastructure.append import Answer, Receipt, RecorderUnavailable
 from infrastructure.blobs import BlobStore
 from infrastructure.clock import Clock
 from infrastructure.database import DatabaseUnavailable, Reads
-from infrastructure.identity import Administrator, Identity, OrganizationKey, PartnerKey
+from infrastructure.identity import Administrator, Identity, NewPartnerKey, OrganizationKey, PartnerKey, UnknownTenant
 from infrastructure.ledger import InvitationMint, Key, Ledger, Outcome, Recorded
 from infrastructure.pdf import UnusablePdf, inspect_pdf
+from infrastructure.reading import ReadGate, ReadsUnavailable
 from infrastructure.recorder import Recorder, StoredEntry
 from infrastructure.secrets import token_hash
 from infrastructure.settings import Settings
 from infrastructure.urls import FileGrant, FileUrls, UrlRefused
 from infrastructure.vault import Opened, Reference, Vault
-from projections.reading import ReadGate, ReadsUnavailable
 
 __all__ = [
     "Administrator",
@@ -35,6 +35,7 @@ __all__ = [
     "InvitationMint",
     "Key",
     "Ledger",
+    "NewPartnerKey",
     "Opened",
     "OrganizationKey",
     "Outcome",
@@ -48,6 +49,7 @@ __all__ = [
     "Reference",
     "Settings",
     "StoredEntry",
+    "UnknownTenant",
     "UnusablePdf",
     "UrlRefused",
     "Vault",
@@ -65,6 +67,7 @@ class Deps:
     random: Callable[[int], bytes]
     recorder: Recorder
     ledger: Ledger
+    invitations: InvitationMint
     vault: Vault
     reads: Reads
     gate: ReadGate

@@ -191,13 +191,13 @@ class Ledger:
         `credits` are taken from the tenant's balance in the same transaction. Raises a Refusal, and
         RecorderUnavailable when the database cannot be reached.
         """
-        if key is not None and (first := await self._answered(key)) is not None:
+        if key is not None and (first := await self.answered(key)) is not None:
             return first
         try:
             return await self._decide_and_append(command, by, render, key, credits)
         except Refusal:
             # The same request may have been answered while this one was being decided.
-            if key is not None and (first := await self._answered(key)) is not None:
+            if key is not None and (first := await self.answered(key)) is not None:
                 return first
             raise
 
@@ -228,7 +228,11 @@ class Ledger:
         found = (await self._load([stream], kind, fresh=True))[stream].state
         return found if isinstance(found, kind) else None
 
-    async def _answered(self, key: Key) -> Answer | None:
+    async def answered(self, key: Key) -> Answer | None:
+        """The first answer under a key, None if it is new; raises IdempotencyKeyReused, IdempotentAnswerErased.
+
+        For what has to be looked up before a command can be made, and may have changed since the first time.
+        """
         try:
             return await self._recorder.answered(key.scope, key.key, key.request_hash)
         except KeyReused as err:
