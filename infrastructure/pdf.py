@@ -1,0 +1,165 @@
+"""Whether an upload is a PDF that can be signed: looked into by a child process with limits.
+
+Parsers of PDF crash, loop and swallow memory on some files. So the file is opened where that harms
+nobody: a fresh process with 1 GiB, ten seconds, no settings of ours and two at a time at most.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+#: Readers accept a header anywhere in here (ISO 32000-1 Annex H, implementation note 13).
+HEADER_BYTES: Final = 1024
+
+#: Time on the clock, more than the child's ten seconds of processor time: the machine may be busy.
+TIMEOUT_SECONDS: Final = 30.0
+
+#: Children at once. Each may take a processor and a gigabyte.
+MAX_CHILDREN: Final = 2
+
+#: The child's answer is one short line; more would not be its own words.
+_MAX_ANSWER_BYTES: Final = 4096
+
+_CHILD: Final = Path(__file__).with_name("pdf_child.py")
+
+#: All that the child needs to find its interpreter and its libraries, and no credentials.
+_ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
+
+SENTENCES: Final[Mapping[str, str]] = {
+    "empty": "The upload is empty; send the bytes of the PDF as the body of the request.",
+    "too-large": "The file has {size} bytes and at most {most} are accepted; make it smaller, for example with images of a lower resolution.",
+    "not-a-pdf": "The file is not a PDF: it does not begin with %PDF-. Send the PDF itself, not a form, an archive or a web page.",
+    "encrypted": "The PDF is encrypted or asks for a password; save it without protection.",
+    "damaged": "The PDF is damaged, or written in a way that readers understand differently; save or print it to a new PDF.",
+    "no-pages": "The PDF has no pages.",
+    "too-many-pages": "The PDF has {pages} pages and at most {most} are accepted; split it into several documents.",
+    "bad-page": "Page {page} cannot be signed: it needs a size of 36 to 14,400 points each way and a rotation in quarter turns.",
+    "too-complex": "The PDF is too complex to be handled safely; print it to a new PDF.",
+    "took-too-long": "The PDF took too long to read; print it to a new PDF.",
+    "unreadable": "The PDF could not be read: the program that reads it broke down. Print it to a new PDF.",
+}
+
+
+class UnusablePdf(Exception):
+    """The bytes are not a PDF that can be signed. `code` is one of SENTENCES, `sentence` says what to do."""
+
+    def __init__(self, code: str, **data: object) -> None:
+        self.code = code
+        self.sentence = SENTENCES[code].format(**data)
+        super().__init__(self.sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class PdfLimits:
+    """What is accepted at most."""
+
+    bytes: int = 25 * 1024 * 1024
+    pages: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PdfFacts:
+    """What was found out about a usable PDF."""
+
+    pages: int
+
+
+async def inspect_pdf(data: bytes, limits: PdfLimits) -> PdfFacts:
+    """Looks into `data`; raises UnusablePdf with the reason.
+
+    It does not look for scripts, forms, attachments or signatures, nor at what the pages show.
+    """
+    if not data:
+        raise UnusablePdf("empty")
+    if len(data) > limits.bytes:
+        raise UnusablePdf("too-large", size=len(data), most=limits.bytes)
+    if b"%PDF-" not in data[:HEADER_BYTES]:
+        raise UnusablePdf("not-a-pdf")
+    async with _turn():
+        answer = await _ask_child(data, limits.pages)
+    pages = answer.get("pages")
+    if "code" not in answer and type(pages) is int and 1 <= pages <= limits.pages:
+        return PdfFacts(pages)
+    code = answer.get("code")
+    try:
+        refusal = UnusablePdf(str(code), **{name: value for name, value in answer.items() if name != "code"})
+    except (KeyError, IndexError, ValueError, TypeError):
+        refusal = UnusablePdf("unreadable")  # not an answer of ours: the child was taken over
+    raise refusal
+
+
+async def _ask_child(data: bytes, max_pages: int) -> Mapping[str, Any]:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",  # the folder of the file is not where the child looks for libraries
+        str(_CHILD),
+        str(max_pages),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        cwd="/",
+    )
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            _, answer = await asyncio.gather(_feed(child, data), _read(child))
+            status = await child.wait()
+    except TimeoutError:
+        raise UnusablePdf("took-too-long") from None
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    if status == 0:
+        return _parse(answer)
+    raise UnusablePdf("took-too-long" if -status in _OUT_OF_TIME else "unreadable")
+
+
+async def _feed(child: asyncio.subprocess.Process, data: bytes) -> None:
+    assert child.stdin is not None
+    try:
+        child.stdin.write(data)
+        await child.stdin.drain()
+        child.stdin.close()
+        await child.stdin.wait_closed()
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # it ended before it had read everything; its status says why
+
+
+async def _read(child: asyncio.subprocess.Process) -> bytes:
+    assert child.stdout is not None
+    answer = b""
+    while chunk := await child.stdout.read(_MAX_ANSWER_BYTES):
+        answer += chunk
+        if len(answer) > _MAX_ANSWER_BYTES:
+            child.kill()
+            break
+    return answer
+
+
+def _parse(answer: bytes) -> Mapping[str, Any]:
+    try:
+        parsed = json.loads(answer)
+    except ValueError as err:
+        raise UnusablePdf("unreadable") from err
+    if not isinstance(parsed, dict):
+        raise UnusablePdf("unreadable")
+    return parsed
+
+
+#: RLIMIT_CPU sends SIGXCPU, and SIGKILL a second later (setrlimit(2)).
+_OUT_OF_TIME: Final = (signal.SIGXCPU, signal.SIGKILL)
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+def _turn() -> asyncio.Semaphore:
+    """What lets in MAX_CHILDREN at a time; a semaphore belongs to one event loop."""
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(MAX_CHILDREN))
