@@ -77,7 +77,8 @@ def _set_up(lock: str) -> None:
     pip = [str(PYTHON), "-I", "-m", "pip", "install", "--no-deps"]
     requirements = _requirements(lock)
     # Wheels only: a source archive would build with libraries that no hash covers.
-    options = ["--require-hashes", "--only-binary", ":all:", "--requirement", str(requirements)]
+    # Not compiled: Python compiles what is used when it is first used, which is less.
+    options = ["--require-hashes", "--only-binary", ":all:", "--no-compile", "--requirement", str(requirements)]
     _run("Libraries", [*pip, *options], total=len(_PIN.findall(requirements.read_text())))
     _run("Countersign", [*pip, "--no-build-isolation", "--editable", str(ROOT)])
     done = {name: digest for name, digest in stamp.get("locks", {}).items() if digest == _digest(name)}

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import List, Optional  # in the type comments
 
 OLDEST = (3, 11)
@@ -15,7 +16,7 @@ _PROBE = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
 def require_fitting_python():
     # type: () -> None
     """Returns if the running Python fits, else starts the script again with one that does, else ends with the reason."""
-    if _fits(sys.executable):
+    if _runs_fitting():
         return
     for name in _names():
         path = _which(name)
@@ -40,14 +41,21 @@ def _which(name):
     return None
 
 
+def _runs_fitting():
+    # type: () -> bool
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        return False
+    return all(find_spec(module) for module in ("venv", "ensurepip"))
+
+
 def _fits(python):
-    # type: (Optional[str]) -> bool
+    # type: (str) -> bool
     """Whether `python` is of a supported version and has the modules venv and ensurepip.
 
     It is asked, not judged by its name: a version manager's stand-in may exist and yet not run.
     """
     try:
-        answer = subprocess.check_output([python or "python3", "-I", "-c", _PROBE], stderr=subprocess.DEVNULL)
+        answer = subprocess.check_output([python, "-I", "-c", _PROBE], stderr=subprocess.DEVNULL)
         version = tuple(int(part) for part in answer.decode().split("."))
     except (OSError, ValueError, subprocess.CalledProcessError):
         return False
