@@ -100,7 +100,9 @@ _PLACED_BYTES: Final = 7 + 27 + 64
 def draft(
     ledger: str, stream: UUID, version: int, type: str, by: Mapping[str, Json], data: Mapping[str, Json], personal: Mapping[str, str]
 ) -> Draft:
-    """Spells an entry ahead of its place; raises EntryError if it is too large or has no canonical form."""
+    """Spells an entry ahead of its place; raises EntryError if it is too large or `decode` would refuse it."""
+    _version(version)
+    _commitments(personal)
     try:
         # The four members are neighbours in the canonical order, so one call spells them.
         members = canonical_exact({"by": by, "data": data, "ledger": ledger, "personal": personal})
