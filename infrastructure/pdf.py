@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
 #: Readers accept a header anywhere in here (ISO 32000-1 Annex H, implementation note 13).
@@ -41,6 +41,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "no-pages": "The PDF has no pages.",
     "too-many-pages": "The PDF has {pages} pages and at most {most} are accepted; split it into several documents.",
     "bad-page": "Page {page} cannot be signed: it needs a size of 36 to 14,400 points each way and a rotation in quarter turns.",
+    "bad-content": "What page {page} shows cannot be unpacked, or is far too large; print the PDF to a new PDF.",
     "too-complex": "The PDF is too complex to be handled safely; print it to a new PDF.",
     "took-too-long": "The PDF took too long to read; print it to a new PDF.",
     "unreadable": "The PDF could not be read: the program that reads it broke down. Print it to a new PDF.",
@@ -107,13 +108,16 @@ async def _ask_child(data: bytes, max_pages: int) -> Mapping[str, Any]:
         env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         cwd="/",
     )
+    feeding = asyncio.create_task(_feed(cast(asyncio.StreamWriter, child.stdin), data))
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            _, answer = await asyncio.gather(_feed(child, data), _read(child))
+            answer = await _read(cast(asyncio.StreamReader, child.stdout))
+            await feeding
             status = await child.wait()
     except TimeoutError:
         raise UnusablePdf("took-too-long") from None
     finally:
+        feeding.cancel()
         if child.returncode is None:
             child.kill()
             await child.wait()
@@ -122,25 +126,22 @@ async def _ask_child(data: bytes, max_pages: int) -> Mapping[str, Any]:
     raise UnusablePdf("took-too-long" if -status in _OUT_OF_TIME else "unreadable")
 
 
-async def _feed(child: asyncio.subprocess.Process, data: bytes) -> None:
-    assert child.stdin is not None
+async def _feed(pipe: asyncio.StreamWriter, data: bytes) -> None:
     try:
-        child.stdin.write(data)
-        await child.stdin.drain()
-        child.stdin.close()
-        await child.stdin.wait_closed()
+        pipe.write(data)
+        await pipe.drain()
+        pipe.close()
+        await pipe.wait_closed()
     except (BrokenPipeError, ConnectionResetError):
         pass  # it ended before it had read everything; its status says why
 
 
-async def _read(child: asyncio.subprocess.Process) -> bytes:
-    assert child.stdout is not None
+async def _read(pipe: asyncio.StreamReader) -> bytes:
     answer = b""
-    while chunk := await child.stdout.read(_MAX_ANSWER_BYTES):
+    while chunk := await pipe.read(_MAX_ANSWER_BYTES):
         answer += chunk
         if len(answer) > _MAX_ANSWER_BYTES:
-            child.kill()
-            break
+            raise UnusablePdf("unreadable")
     return answer
 
 

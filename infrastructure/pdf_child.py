@@ -13,6 +13,9 @@ from decimal import Decimal, DecimalException
 from io import BytesIO
 from typing import Any, Final
 
+import pikepdf
+from pikepdf import settings
+
 MEMORY_BYTES: Final = 1024 * 1024 * 1024
 CPU_SECONDS: Final = 10
 
@@ -53,11 +56,8 @@ def limit() -> None:
             continue
 
 
-def inspect(data: bytes, max_pages: int) -> dict[str, int | str]:
-    """`{"pages": n}`; raises Unusable."""
-    import pikepdf
-    from pikepdf import settings
-
+def inspect(data: bytes, max_pages: int) -> int:
+    """The number of pages; raises Unusable, or one of _FAULTS_OF_THE_FILE."""
     settings.set_qpdf_limits(flate_max_memory=FLATE_BYTES, parser_max_nesting=NESTING)
     try:
         # Recovery would guess at what a broken file means, and another reader may guess differently.
@@ -76,9 +76,8 @@ def inspect(data: bytes, max_pages: int) -> dict[str, int | str]:
             raise Unusable("too-many-pages", pages=pages, most=max_pages)
         for number, page in enumerate(document.pages, 1):
             check_page(page, number)
-        if document.get_warnings():
-            raise Unusable("damaged")
-    return {"pages": pages}
+            unpack_content(page, number)
+    return pages
 
 
 def check_page(page: Any, number: int) -> None:
@@ -104,16 +103,43 @@ def corners(box: Any, number: int) -> tuple[Decimal, Decimal, Decimal, Decimal]:
     return min(x, u), min(y, v), max(x, u), max(y, v)
 
 
+def unpack_content(page: Any, number: int) -> None:
+    """What a page draws can be unpacked, and within the limits: a few kilobytes may stand for gigabytes."""
+    content = page.obj.get("/Contents")
+    if content is None:
+        return
+    for stream in content if isinstance(content, pikepdf.Array) else [content]:
+        try:
+            if isinstance(stream, pikepdf.Stream):
+                stream.read_bytes()
+        except pikepdf.PdfError as err:
+            raise Unusable("bad-content", page=number) from err
+
+
+#: How the parser, and what is done here with what it found, takes exception to a file.
+_FAULTS_OF_THE_FILE: Final = (
+    pikepdf.PdfError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
 def main() -> None:
+    """Reads the bytes, writes the answer."""
     limit()
     data = sys.stdin.buffer.read()
+    answer: dict[str, object]
     try:
-        answer = inspect(data, int(sys.argv[1]))
+        answer = {"pages": inspect(data, int(sys.argv[1]))}
     except Unusable as err:
-        answer = err.answer
+        answer = dict(err.answer)
     except MemoryError:
         answer = {"code": "too-complex"}
-    except Exception:  # what the parser makes of a bad file is open-ended; whatever it is, the file is to blame
+    except _FAULTS_OF_THE_FILE:
         answer = {"code": "damaged"}
     sys.stdout.write(json.dumps(answer))
     sys.stdout.flush()

@@ -152,7 +152,9 @@ def _grant(content: Mapping[str, Json]) -> FileGrant:
             raise UrlRefused(Refused.MALFORMED)
         actor = Actor(ActorKind(_text(who, "kind")), _text(who, "id"))
         if content.get("method") == "PUT":
-            return UploadGrant(parse_uuid(_text(content, "template")), _number(content, "version"), _number(content, "limit"), actor)
+            return UploadGrant(
+                parse_uuid(_text(content, "template")), _number(content, "version"), _number(content, "limit"), actor
+            )
         if content.get("method") == "GET" and is_sha256(_text(content, "sha256")):
             return DownloadGrant(_text(content, "sha256"), _text(content, "filename"), actor)
     except (KeyError, IdError, ValueError) as err:

@@ -9,11 +9,10 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
 from psycopg import AsyncConnection, errors
@@ -24,12 +23,38 @@ from domain.errors import IdempotencyKeyReused
 from domain.ids import IdError, parse_uuid, ulid, uuid7
 from infrastructure.append import Answer
 from infrastructure.clock import Clock
+from infrastructure.identity.records import (
+    Administrator,
+    BalanceOutOfRange,
+    Bearer,
+    Credential,
+    Method,
+    NewPartnerKey,
+    NotLimited,
+    OrganizationKey,
+    PartnerKey,
+    Tenant,
+    UnknownTenant,
+)
 from infrastructure.issuer import ADMINISTRATOR, LocalIssuer, TokenRefused
 from infrastructure.ledger import Key
 from infrastructure.secrets import Keys, mint
 
-Method = Literal["KEY", "HMAC"]
-Status = Literal["ACTIVE", "REVOKED"]
+__all__ = [
+    "Administrator",
+    "BalanceOutOfRange",
+    "Bearer",
+    "Credential",
+    "Identity",
+    "Method",
+    "NewPartnerKey",
+    "NotLimited",
+    "OrganizationKey",
+    "PartnerKey",
+    "Tenant",
+    "UnknownTenant",
+]
+
 Connection = AsyncConnection[tuple[Any, ...]]
 
 _PARTNER: Final = "partner"
@@ -44,83 +69,12 @@ _NO_HASH: Final = bytes(32)
 _COLUMNS: Final = "SELECT id, tenant, method, status, created_at, updated_at FROM credentials"
 
 
-class UnknownTenant(LookupError):
-    """There is no tenant with this id."""
-
-
-class NotLimited(LookupError):
-    """The tenant has no balance to add to."""
-
-
-class BalanceOutOfRange(ValueError):
-    """A balance is from 0 to 2^63-1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tenant:
-    """`balance` is the credits left; None is unlimited."""
-
-    id: UUID
-    name: str
-    created_at: datetime
-    balance: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class PartnerKey:
-    """A tenant's credential for the partner surface; `id` is `pk_` and a ULID."""
-
-    id: str
-    tenant: UUID
-    method: Method
-    status: Status
-    created_at: datetime
-    updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class NewPartnerKey:
-    """A partner credential just made, with the secret that is shown this once."""
-
-    key: PartnerKey
-    secret: str
-
-
-@dataclass(frozen=True, slots=True)
-class OrganizationKey:
-    """A credential of the sessions surface; `id` is `ok_` and a ULID."""
-
-    id: str
-    tenant: UUID
-    mode: Mode
-
-
-@dataclass(frozen=True, slots=True)
-class Administrator:
-    """Who a token of the local issuer lets administer `tenant`."""
-
-    subject: str
-    tenant: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """Any credential, as a list shows it: without its secret, which nobody can look up."""
-
-    id: str
-    tenant: UUID
-    kind: str
-    mode: Mode
-    method: Method
-    status: Status
-    created_at: datetime
-    updated_at: datetime
-
-
 class Identity:
     """Makes, recognises and revokes credentials. `pool` is opened and closed by its owner."""
 
-    def __init__(self, pool: AsyncConnectionPool, keys: Keys, clock: Clock, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool, keys: Keys, clock: Clock, random: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
         self._pool = pool
         self._secret_key = keys.tokens
         self._issuer = LocalIssuer(keys, clock)
@@ -172,13 +126,18 @@ class Identity:
             return None
         return OrganizationKey(row[1], row[2], Mode(row[3]))
 
-    def administrator(self, token: str) -> Administrator | None:
-        """Whom a bearer token of the local issuer names, if it holds now and is an administrator's."""
+    def bearer(self, token: str) -> Bearer | None:
+        """Whom a bearer token names; None unless it is the local issuer's and holds now."""
         try:
             claims = self._issuer.verify(token)
         except TokenRefused:
             return None
-        return Administrator(claims.subject, claims.tenant) if claims.role == ADMINISTRATOR else None
+        return Bearer(claims.subject, claims.tenant, administrator=claims.role == ADMINISTRATOR)
+
+    def administrator(self, token: str) -> Administrator | None:
+        """The administrator whom a bearer token names, if it holds now."""
+        bearer = self.bearer(token)
+        return Administrator(bearer.subject, bearer.tenant) if bearer is not None and bearer.administrator else None
 
     async def is_active(self, credential: str) -> bool:
         """Whether the credential with this id (`pk_...`, `ok_...`) exists and has not been revoked."""
@@ -191,7 +150,9 @@ class Identity:
     async def partner_key_of(self, tenant: UUID) -> PartnerKey | None:
         """The tenant's active partner credential."""
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(f"{_COLUMNS} WHERE tenant = %s AND kind = 'partner' AND status = 'ACTIVE'", (tenant,))
+            cursor = await connection.execute(
+                f"{_COLUMNS} WHERE tenant = %s AND kind = 'partner' AND status = 'ACTIVE'", (tenant,)
+            )
             row = await cursor.fetchone()
         return None if row is None else PartnerKey(*row)
 
@@ -366,7 +327,9 @@ class Identity:
                 raise UnknownTenant(str(tenant))
             yield connection
 
-    async def _once(self, tenant: UUID, key: Key | None, act: Callable[[Connection], Awaitable[tuple[Answer, str | None]]]) -> Answer:
+    async def _once(
+        self, tenant: UUID, key: Key | None, act: Callable[[Connection], Awaitable[tuple[Answer, str | None]]]
+    ) -> Answer:
         """Runs `act` unless `key` was answered before. `act` answers, and names the credential whose secret it shows.
 
         The record commits with what was done. An answer that says that nothing was done (a status of
