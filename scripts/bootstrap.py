@@ -161,18 +161,17 @@ else:
 def _run(title: str, command: list[str], total: int = 0) -> None:
     """Runs one step with a sign of life; on failure shows the end of its output and ends the process."""
     started = time.monotonic()
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_environment()
-    )
-    watch = _Watch(process, total)
-    watch.start()
-    try:
-        _show_progress(title, watch, started)
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-    if process.wait() != 0:
+    ) as process:
+        watch = _Watch(process, total)
+        watch.start()
+        try:
+            _show_progress(title, watch, started)
+        except BaseException:
+            process.terminate()
+            raise
+    if process.returncode != 0:
         sys.exit(f"{title}: failed\n" + "".join(watch.tail) + f"The command was: {subprocess.list2cmdline(command)}")
     count = f"{watch.taken}, " if total else ""
     print(f"  {title}: {count}{time.monotonic() - started:.0f} s", flush=True)
@@ -187,7 +186,7 @@ def _show_progress(title: str, watch: "_Watch", started: float) -> None:
             print("\r\x1b[K", end="", flush=True)
         if not watch.is_alive():
             return
-        line = f"  {title}: {watch.doing()} {time.monotonic() - started:.0f} s"
+        line = f"  {title}: {watch.doing()}{time.monotonic() - started:.0f} s"
         print(line, end="" if terminal else "\n", flush=True)
 
 
@@ -212,7 +211,7 @@ class _Watch(threading.Thread):
                 self._name = "writing files"
 
     def doing(self) -> str:
-        return f"{self.taken} of {self._total}, {self._name}," if self._total else ""
+        return f"{self.taken} of {self._total}, {self._name}, " if self._total else ""
 
 
 def _environment() -> dict[str, str]:
