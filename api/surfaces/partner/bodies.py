@@ -1,0 +1,298 @@
+"""Request bodies, read into values that cannot be wrong."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, Self
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema, model_validator
+from pydantic.alias_generators import to_camel
+
+from api.surfaces.partner.validation import NULL, field_fault, schema_fault
+from domain.canonical import CanonicalError, canonical
+from domain.envelope import MAX_PARTICIPANTS, OnParticipantFail, OrderMode
+from domain.ids import IdError, parse_uuid
+from domain.signing import MAX_ATTEMPTS, MAX_COOLDOWN_SECONDS, SignatureMode
+from domain.template import MAX_FIELDS, FieldType
+
+#: Free metadata, in its canonical spelling.
+MAX_METADATA_BYTES: Final = 16 * 1024
+
+#: The longest address that mail can be sent to (RFC 5321 section 4.5.3.1.3, less the angle brackets).
+MAX_EMAIL_CHARACTERS: Final = 254
+
+#: The digits of an international number (ITU-T E.164 section 6.1); shorter ones than seven reach nobody from abroad.
+PHONE_DIGITS: Final = range(7, 16)
+
+#: The largest page edge in PDF points (ISO 32000-1 annex C.2).
+MAX_POINTS: Final = 14_400
+
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_PHONE: Final = re.compile(r"\+?[0-9][0-9 ().-]*")
+_VERSION: Final = re.compile(r"(?:(?P<template>[0-9a-fA-F-]{36})#)?(?P<number>[0-9]{1,9})")
+#: RFC 3339 section 5.6, with seconds that may be left out.
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(?P<offset>[Zz]|[+-]\d\d:\d\d)?")
+
+
+def _one_line(value: str) -> str:
+    if not value.isprintable():
+        raise field_fault("Must not contain line breaks or control characters.")
+    if value and not value.strip():
+        raise field_fault("Must not be blank.")
+    return value
+
+
+def _lines(value: str) -> str:
+    if not all(character.isprintable() or character in "\n\r\t" for character in value):
+        raise field_fault("Must not contain control characters.")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise field_fault(NULL if value is None else "Not a valid string.")
+    return value
+
+
+def _uuid(value: object) -> UUID:
+    try:
+        return parse_uuid(_text(value))
+    except IdError as err:
+        raise field_fault("Not a valid UUID.") from err
+
+
+def _version(value: object) -> tuple[UUID | None, int]:
+    match = _VERSION.fullmatch(_text(value))
+    if match is None or int(match["number"]) < 1:
+        raise field_fault('Not a valid template version; for example "0002".')
+    return None if match["template"] is None else _uuid(match["template"]), int(match["number"])
+
+
+def _time(value: object) -> datetime:
+    text = _text(value)
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise field_fault("Not a valid datetime.")
+    if match["offset"] is None:
+        raise field_fault("Not a valid datetime: a UTC offset is missing; end it with Z or, for example, +02:00.")
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as err:
+        raise field_fault("Not a valid datetime.") from err
+
+
+def _email(value: str) -> str:
+    if not _EMAIL.fullmatch(value) or not value.isprintable() or len(value) > MAX_EMAIL_CHARACTERS:
+        raise field_fault("Not a valid email address.")
+    return value
+
+
+def _phone(value: str) -> str:
+    if not _PHONE.fullmatch(value) or sum(character.isdigit() for character in value) not in PHONE_DIGITS:
+        raise field_fault("Not a valid phone number.")
+    return value
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise field_fault("Not a valid number.")
+    if not 0 <= value <= MAX_POINTS:
+        raise field_fault(f"Must be greater than or equal to 0 and less than or equal to {MAX_POINTS}.")
+    return round(value * 1000)
+
+
+def _metadata(value: object) -> object:
+    if not isinstance(value, dict):
+        raise field_fault("Not a valid mapping type.")
+    try:
+        size = len(canonical(value))
+    except CanonicalError as err:
+        raise field_fault(f"Cannot be kept: {err}.") from err
+    if size > MAX_METADATA_BYTES:
+        raise field_fault(f"Longer than maximum length {MAX_METADATA_BYTES} bytes.")
+    return value
+
+
+def _one_of(choices: Mapping[str, StrEnum]) -> BeforeValidator:
+    """Reads one of the surface's words as the domain's."""
+
+    def read(value: object) -> StrEnum:
+        if value is None:
+            raise field_fault(NULL)
+        if not isinstance(value, str) or value not in choices:
+            raise field_fault(f"Must be one of: {', '.join(choices)}.")
+        return choices[value]
+
+    return BeforeValidator(read)
+
+
+def _spelled(choices: Mapping[str, StrEnum]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "enum": list(choices)})
+
+
+def _at_most(most: int) -> BeforeValidator:
+    """Refuses a long list before its members are looked at."""
+
+    def check(value: object) -> object:
+        if isinstance(value, list) and len(value) > most:
+            raise field_fault(f"Longer than maximum length {most}.")
+        return value
+
+    return BeforeValidator(check)
+
+
+METHODS: Final = ("KEY", "HMAC")
+
+MODES: Final[Mapping[str, SignatureMode]] = {
+    "SIGNATURE_EMAIL": SignatureMode.EMAIL,
+    "SIGNATURE_SMS": SignatureMode.SMS,
+    "SIGNATURE_BIOMETRIC": SignatureMode.BIOMETRIC,
+}
+ORDERS: Final[Mapping[str, OrderMode]] = {"PARALLEL": OrderMode.PARALLEL, "SEQUENTIAL": OrderMode.SEQUENTIAL}
+ON_FAIL: Final[Mapping[str, OnParticipantFail]] = {
+    "CANCEL_FLOW": OnParticipantFail.CANCEL_FLOW,
+    "CONTINUE": OnParticipantFail.CONTINUE,
+}
+
+FIELD_TYPES: Final[Mapping[str, FieldType]] = {kind.value: kind for kind in FieldType}
+
+Mode = Annotated[SignatureMode, _one_of(MODES), _spelled(MODES)]
+Order = Annotated[OrderMode, _one_of(ORDERS), _spelled(ORDERS)]
+OnFail = Annotated[OnParticipantFail, _one_of(ON_FAIL), _spelled(ON_FAIL)]
+FieldKind = Annotated[FieldType, _one_of(FIELD_TYPES), _spelled(FIELD_TYPES)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+Description = Annotated[str, Field(max_length=2000), AfterValidator(_lines)]
+Points = Annotated[int, BeforeValidator(_number), WithJsonSchema({"type": "number", "minimum": 0, "maximum": MAX_POINTS})]
+Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})]
+Id = Annotated[UUID, BeforeValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
+Metadata = Annotated[dict[str, Any], BeforeValidator(_metadata)]
+
+
+class Body(BaseModel):
+    """Something sent: camelCase on the wire, nothing converted, nothing unknown."""
+
+    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
+
+
+class IntegrationBody(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    auth_method: Literal["KEY", "HMAC"] = Field(description="Authentication method to generate for the tenant.")
+
+
+# Templates
+
+
+class TemplateBody(Body):
+    template_name: Name = Field(description="Template display name.")
+    description: Description | None = Field(default=None, description="Functional or business context.")
+
+
+class FieldBody(Body):
+    """Where a participant signs or fills in. Positions are kept to a thousandth of a point."""
+
+    field_name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)] = Field(
+        description="Field functional identifier, once in a template version."
+    )
+    field_type: FieldKind = Field(description="What the participant puts there.")
+    page: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Counted from 1.")
+    x: Points | None = Field(
+        default=None, description="PDF points from the left edge of the displayed page to the field's left edge."
+    )
+    y: Points | None = Field(
+        default=None, description="PDF points from the top edge of the displayed page to the field's top edge."
+    )
+
+
+def _unique_fields(fields: list[FieldBody]) -> list[FieldBody]:
+    first: dict[str, int] = {}
+    for index, field in enumerate(fields):
+        if first.setdefault(field.field_name, index) != index:
+            raise field_fault(f"Fields {first[field.field_name]} and {index} have the same fieldName.")
+    return fields
+
+
+Fields = Annotated[list[FieldBody], _at_most(MAX_FIELDS), AfterValidator(_unique_fields)]
+
+
+# Documents
+
+
+class IdentityBody(Body):
+    email: Annotated[str, AfterValidator(_email)] | None = Field(default=None, description="Required for `SIGNATURE_EMAIL`.")
+    phone: Annotated[str, AfterValidator(_phone)] | None = Field(default=None, description="Required for `SIGNATURE_SMS`.")
+    document_number: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_one_line)] | None = Field(
+        default=None, description="Required for `SIGNATURE_BIOMETRIC`."
+    )
+
+
+class PolicyBody(Body):
+    attempts_max: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)] | None = Field(
+        default=None, description="Maximum number of attempts allowed. Default: no limit."
+    )
+    cooldown_seconds: Annotated[int, Field(ge=0, le=MAX_COOLDOWN_SECONDS)] | None = Field(
+        default=None, description="Minimum time between participant attempts. Default: none."
+    )
+
+
+class ParticipantBody(Body):
+    display_name: Name = Field(description="Participant display name.")
+    signature_mode: list[Mode] = Field(min_length=1, max_length=len(MODES), description="Signature channels or mechanisms.")
+    identity: IdentityBody | None = None
+    policy: PolicyBody | None = None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        """What each mechanism cannot do without; the sentence for biometric is the reference page's."""
+        known = self.identity or IdentityBody()
+        faults = [
+            sentence
+            for mode, value, sentence in (
+                (SignatureMode.EMAIL, known.email, "Email is required for email signature."),
+                (SignatureMode.SMS, known.phone, "Phone is required for SMS signature."),
+                (SignatureMode.BIOMETRIC, known.document_number, "Document number is required for biometric signature."),
+            )
+            if mode in self.signature_mode and value is None
+        ]
+        if len(set(self.signature_mode)) < len(self.signature_mode):
+            faults.append("A signature mode is named twice.")
+        if faults:
+            raise schema_fault(*faults)
+        return self
+
+
+class FlowPolicyBody(Body):
+    on_participant_fail: OnFail = Field(
+        default=OnParticipantFail.CANCEL_FLOW,
+        description="What happens when a participant fails or declines. Default: `CANCEL_FLOW`.",
+    )
+
+
+class DocumentBody(Body):
+    template_id: Id = Field(description="Base template identifier.")
+    template_version: Annotated[
+        tuple[UUID | None, int], BeforeValidator(_version), WithJsonSchema({"type": "string", "examples": ["0002"]})
+    ] = Field(description="Version that must be used for the document; its PDF must have been uploaded.")
+    participants: Annotated[list[ParticipantBody], Field(min_length=1), _at_most(MAX_PARTICIPANTS)] = Field(
+        description=f"Signers, at most {MAX_PARTICIPANTS}, each a different person; in a sequential document they sign in this order."
+    )
+    flow_policy: FlowPolicyBody | None = None
+    order_mode: Order = Field(description="Whether all sign at once or one after the other.")
+    deadline_at: Time | None = Field(default=None, description="Process deadline, in the future.")
+    metadata: Metadata | None = Field(
+        default=None,
+        description=f"Free-form object to correlate the document with your system, at most {MAX_METADATA_BYTES} bytes of JSON.",
+    )
+
+
+class ExtendBody(Body):
+    new_deadline_at: Time = Field(description="New document deadline, later than the present one.")
+
+
+INTEGRATION: Final = TypeAdapter(IntegrationBody)
+TEMPLATE: Final = TypeAdapter(TemplateBody)
+FIELDS: Final[TypeAdapter[list[FieldBody]]] = TypeAdapter(Fields)
+DOCUMENT: Final = TypeAdapter(DocumentBody)
+EXTEND: Final = TypeAdapter(ExtendBody)
