@@ -5,6 +5,7 @@ same message with the same Message-ID. What came of it is a fact; the table hold
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -213,6 +214,10 @@ class Invitations:
             settled = await self._deliver(claimed)
         except MailUnavailable as err:
             settled = await self._postpone(claimed, err)
+        except Exception:
+            with contextlib.suppress(DatabaseUnavailable):
+                await self._again(claimed, "internal")
+            raise
         if settled is not None:
             # Crash point: the fact stands, the row still waits. The next attempt finds the fact and sends nothing.
             await self._execute(_SETTLE, [settled.status, settled.error, claimed.invitation])
@@ -333,10 +338,13 @@ class Invitations:
         if claimed.attempt >= self._retry.attempts:
             process = await self._process(claimed.signing)
             return await self._bounce(claimed, process.state, BounceReason.UNREACHABLE)
-        pause = self._retry.pause(claimed.attempt)
-        log.warning("invitation %s, attempt %s: %s; again in %s", claimed.invitation, claimed.attempt, err, pause)
-        await self._execute(_POSTPONE, [self._clock.now() + pause, err.reason, claimed.invitation])
+        log.warning("invitation %s, attempt %s: %s", claimed.invitation, claimed.attempt, err)
+        await self._again(claimed, err.reason)
         return None
+
+    async def _again(self, claimed: _Claimed, reason: str) -> None:
+        next_attempt_at = self._clock.now() + self._retry.pause(claimed.attempt)
+        await self._execute(_POSTPONE, [next_attempt_at, reason, claimed.invitation])
 
     async def _execute(self, query: str, parameters: Sequence[object]) -> None:
         async with self._pool.connection() as conn:
