@@ -1,0 +1,172 @@
+"""Checks the whole log in the database: every entry, leaf, chain, head and position is computed again.
+
+Reads one snapshot, so it may run beside a working system, and takes nothing from the database on trust
+but the two things that only it has: the heads and the counter, which the entries are compared with.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import class_row
+
+from domain.canonical import CanonicalError, parse_json
+from domain.entry import format_time
+from domain.faults import FaultKind
+from infrastructure.history import Columns, Head, History, Numbering
+from infrastructure.snapshot import BATCH, SnapshotError, snapshot
+from infrastructure.verification import NO_EXPECTATIONS, Expectations, Report
+
+#: How often progress is told, in rows.
+_STEP: Final = 1_000
+
+#: Called with what is being read, how much of it is done and how much there is.
+Progress = Callable[[str, int, int], None]
+
+_LOG: Final = "SELECT position, stream, version, type, leaf, entry AS raw FROM log ORDER BY position"
+_HEADS: Final = "SELECT stream, version, leaf, position FROM heads"
+_DISCLOSURES: Final = """
+    SELECT log.position, d.stream, d.version, array_agg(d.path), log.entry
+    FROM disclosures AS d LEFT JOIN log USING (stream, version) GROUP BY d.stream, d.version, log.position, log.entry"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    position: int
+    stream: UUID
+    version: int
+    type: str
+    leaf: bytes
+    raw: bytes
+
+
+def fsck(url: str, expectations: Expectations = NO_EXPECTATIONS, progress: Progress = lambda what, done, total: None) -> Report:
+    """Checks the log in the database at `url`; `close` the report when it has been read.
+
+    Raises SnapshotError if the database cannot be read.
+    """
+    with snapshot(url) as conn:
+        found = conn.execute("SELECT ledger, position, at FROM log_head").fetchone()
+        if found is None:
+            raise SnapshotError("the database holds no ledger: log_head has no row")
+        ledger, position, at = found
+        history = History(ledger, Numbering.TABLE, known=dict(expectations.heads))
+        if expectations.ledger not in (None, ledger):
+            detail = f"the database holds the ledger {ledger!r}, expected was {expectations.ledger!r}"
+            history.faults.add(FaultKind.FOREIGN, detail)
+        _entries(conn, history, position, progress)
+        history.compare_end(position, "the log's head")
+        if history.last == position and history.last_at is not None and history.last_at != at and not history.faults:
+            detail = f"the log's head says {format_time(at)}, the last entry {format_time(history.last_at)}"
+            history.faults.add(FaultKind.HEAD_MISMATCH, detail, position=position)
+        _heads(conn, history, progress)
+        history.finish()
+        disclosures = _disclosures(conn, history, progress)
+    return Report(history, None, _checked(history, disclosures), _absent(history))
+
+
+def _entries(conn: psycopg.Connection[Any], history: History, total: int, progress: Progress) -> None:
+    with conn.cursor(name="fsck_log", row_factory=class_row(_Row)) as cursor:
+        cursor.itersize = BATCH
+        for row in cursor.execute(_LOG, binary=True):
+            history.push(row.position, row.raw, row.leaf, row=Columns(row.stream, row.version, row.type))
+            if history.entries % _STEP == 0:
+                progress("entries", history.entries, total)
+    history.end_of_entries()
+    progress("entries", history.entries, total)
+
+
+def _heads(conn: psycopg.Connection[Any], history: History, progress: Progress) -> None:
+    matched, total = 0, len(history.table)
+    with conn.cursor(name="fsck_heads") as cursor:
+        cursor.itersize = BATCH
+        for stream, version, leaf, position in cursor.execute(_HEADS, binary=True):
+            history.compare_head(stream, Head(version, leaf, position))
+            matched += history.table.get(stream) is not None
+            if matched % _STEP == 0:
+                progress("heads", matched, total)
+    if matched < total:
+        _without_head(conn, history)
+    progress("heads", matched, total)
+
+
+def _without_head(conn: psycopg.Connection[Any], history: History) -> None:
+    """Names streams that have entries and no head."""
+    waiting: list[UUID] = []
+    for stream, _ in history.records():
+        waiting.append(stream)
+        if len(waiting) == BATCH:
+            _name_without_head(conn, history, waiting)
+            waiting.clear()
+    _name_without_head(conn, history, waiting)
+
+
+def _name_without_head(conn: psycopg.Connection[Any], history: History, streams: list[UUID]) -> None:
+    rows = conn.execute("SELECT unnest(%s::uuid[]) EXCEPT SELECT stream FROM heads", [streams]).fetchall()
+    for (stream,) in rows:
+        record = history.table.get(stream)
+        position = None if record is None else record.position
+        history.faults.add(FaultKind.HEAD_MISMATCH, "the stream has entries but no head", position=position, stream=stream)
+
+
+def _disclosures(conn: psycopg.Connection[Any], history: History, progress: Progress) -> int:
+    """Compares the stored disclosures with the commitments of the log, without opening them; answers how many there are.
+
+    Entries that cannot be read are named already.
+    """
+    found = conn.execute("SELECT count(*) FROM disclosures").fetchone()
+    total = 0 if found is None else int(found[0])
+    done = 0
+    with conn.cursor(name="fsck_disclosures") as cursor:
+        cursor.itersize = BATCH
+        for position, stream, version, paths, raw in cursor.execute(_DISCLOSURES, binary=True):
+            done += len(paths)
+            if done % _STEP < len(paths):
+                progress("disclosures", done, total)
+            for path in _stray(paths, raw):
+                detail = f"a disclosure of {path} belongs to no commitment of the entry"
+                history.faults.add(FaultKind.STRAY_DISCLOSURE, detail, position=position, stream=stream, version=version)
+    progress("disclosures", done, total)
+    return total
+
+
+def _stray(paths: list[str], raw: bytes | None) -> list[str]:
+    if raw is None:
+        return paths
+    try:
+        value = parse_json(raw)
+    except CanonicalError:
+        return []
+    personal = value.get("personal") if isinstance(value, dict) else None
+    return [] if not isinstance(personal, dict) else [path for path in paths if path not in personal]
+
+
+def _checked(history: History, disclosures: int) -> list[str]:
+    return [
+        "each entry is in its one canonical spelling, hashes to its leaf, and is what its row's columns say",
+        "positions count 1, 2, 3 without a gap up to the log's head, and times never decrease along them",
+        "within each stream versions count 1, 2, 3 and each entry names the hash of the one before it",
+        "each stream ends at its head, and no stream is without one",
+        "each fact could have been decided in the state that the facts before it had led to",
+        "the facts of each envelope and of its signings fit together",
+        f"each of {disclosures} stored disclosures belongs to a commitment in the log",
+        *(f"position {position} is what the given head says" for position in sorted(history.seen)),
+    ]
+
+
+def _absent(history: History) -> list[str]:
+    absent = (
+        []
+        if history.seen
+        else ["a head that someone else kept (--head): a log written anew together with its heads would look the same"]
+    )
+    return [
+        *absent,
+        "checkpoint: nothing signed is compared with the log",
+        "witness: nobody else vouches for the log's head",
+        "trusted time: the times are those of the server's own clock",
+        "the contents of disclosures: they are encrypted, and were not opened and compared with their commitments",
+        *(f"replay of {count} entries of the unknown type {name!r}" for name, count in sorted(history.unknown.items())),
+    ]

@@ -1,0 +1,125 @@
+"""A mapping that keeps what was used last in memory and the rest in a temporary file.
+
+Checking a log keeps something for each stream. This is what makes that possible in a bounded
+amount of memory, however long the log is.
+"""
+
+import copyreg
+import io
+import pickle
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterator
+from types import MappingProxyType
+from typing import Any, Final, Generic, TypeVar
+from uuid import UUID
+
+V = TypeVar("V")
+
+#: All that a spilled value may be made of, beside classes of the packages named in `_OWN`.
+_PLAIN: Final = frozenset(
+    (
+        ("collections", "deque"),
+        ("datetime", "datetime"),
+        ("datetime", "timedelta"),
+        ("datetime", "timezone"),
+        ("types", "MappingProxyType"),
+        ("uuid", "UUID"),
+        ("builtins", "frozenset"),
+        ("copyreg", "__newobj__"),
+        ("copyreg", "_reconstructor"),
+        ("builtins", "object"),
+    )
+)
+_OWN: Final = ("domain", "infrastructure")
+
+#: Streams kept in memory: some tens of megabytes with the states of their aggregates.
+CAPACITY: Final = 20_000
+
+
+def _reduce_mapping(mapping: "MappingProxyType[Any, Any]") -> tuple[Any, ...]:
+    return MappingProxyType, (dict(mapping),)
+
+
+class _Pickler(pickle.Pickler):
+    """States hold read-only mappings, which pickle does not know."""
+
+    dispatch_table = copyreg.dispatch_table | {MappingProxyType: _reduce_mapping}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes nothing but our own values: the file is private, and still nothing else may come out of it."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _PLAIN or module.partition(".")[0] in _OWN:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"{module}.{name} is not part of a spilled value")
+
+
+class Spill(Generic[V]):
+    """Values by UUID; what is not used for long goes to a temporary file that only this process can reach.
+
+    Values are plain data of our own classes (docs/adr/0007). The file has no name and is gone with the
+    process. A value that `get` has given may be changed until the next `put`.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._live: OrderedDict[UUID, V] = OrderedDict()
+        self._spilled = 0
+        # An empty name is SQLite's private temporary database, deleted when it is closed (sqlite.org/inmemorydb.html).
+        self._file = sqlite3.connect("", isolation_level=None)
+        self._file.execute("PRAGMA journal_mode = OFF")
+        self._file.execute("PRAGMA synchronous = OFF")
+        self._file.execute("CREATE TABLE spilled (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
+
+    def __len__(self) -> int:
+        return len(self._live) + self._spilled
+
+    def get(self, key: UUID) -> V | None:
+        value = self._live.get(key)
+        if value is not None:
+            self._live.move_to_end(key)
+            return value
+        return self._recall(key) if self._spilled else None
+
+    def put(self, key: UUID, value: V) -> None:
+        """`key` must not be spilled: `get` it first."""
+        self._live[key] = value
+        if len(self._live) > self._capacity:
+            self._make_room()
+
+    def items(self) -> Iterator[tuple[UUID, V]]:
+        """Everything, in no particular order; nothing may be put meanwhile."""
+        yield from self._live.items()
+        for key, value in self._file.execute("SELECT key, value FROM spilled"):
+            yield UUID(bytes=key), _load(value)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _recall(self, key: UUID) -> V | None:
+        row = self._file.execute("DELETE FROM spilled WHERE key = ? RETURNING value", [key.bytes]).fetchone()
+        if row is None:
+            return None
+        self._spilled -= 1
+        value: V = _load(row[0])
+        self.put(key, value)
+        return value
+
+    def _make_room(self) -> None:
+        leaving = [self._live.popitem(last=False) for _ in range(max(self._capacity // 10, 1))]
+        self._file.execute("BEGIN")
+        self._file.executemany("INSERT INTO spilled VALUES (?, ?)", ((key.bytes, _dump(value)) for key, value in leaving))
+        self._file.execute("COMMIT")
+        self._spilled += len(leaving)
+
+
+def _dump(value: object) -> bytes:
+    buffer = io.BytesIO()
+    _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(value)
+    return buffer.getvalue()
+
+
+def _load(raw: bytes) -> Any:
+    return _Unpickler(io.BytesIO(raw)).load()
