@@ -9,26 +9,28 @@ from uuid import UUID
 
 from domain.ids import uuid7
 from infrastructure.append import Answer, Receipt, RecorderUnavailable
-from infrastructure.blobs import BlobStore
+from infrastructure.blobs import BlobCorrupted, BlobStore
 from infrastructure.clock import Clock
 from infrastructure.database import DatabaseUnavailable, Reads
 from infrastructure.identity import Administrator, Identity, NewPartnerKey, OrganizationKey, PartnerKey, UnknownTenant
 from infrastructure.ledger import InvitationMint, Key, Ledger, Outcome, Recorded
-from infrastructure.pdf import UnusablePdf, inspect_pdf
+from infrastructure.pdf import PdfLimits, UnusablePdf, inspect_pdf
 from infrastructure.reading import ReadGate, ReadsUnavailable
 from infrastructure.recorder import Recorder, StoredEntry
 from infrastructure.secrets import token_hash
 from infrastructure.settings import Settings
-from infrastructure.urls import FileGrant, FileUrls, UrlRefused
+from infrastructure.urls import DownloadGrant, FileGrant, FileUrls, Refused, UploadGrant, UrlRefused
 from infrastructure.vault import Opened, Reference, Vault
 
 __all__ = [
     "Administrator",
     "Answer",
+    "BlobCorrupted",
     "BlobStore",
     "Clock",
     "DatabaseUnavailable",
     "Deps",
+    "DownloadGrant",
     "FileGrant",
     "FileUrls",
     "Identity",
@@ -40,6 +42,7 @@ __all__ = [
     "OrganizationKey",
     "Outcome",
     "PartnerKey",
+    "PdfLimits",
     "ReadGate",
     "ReadsUnavailable",
     "Receipt",
@@ -47,10 +50,12 @@ __all__ = [
     "Recorder",
     "RecorderUnavailable",
     "Reference",
+    "Refused",
     "Settings",
     "StoredEntry",
     "UnknownTenant",
     "UnusablePdf",
+    "UploadGrant",
     "UrlRefused",
     "Vault",
     "inspect_pdf",

@@ -82,13 +82,19 @@ async def read_json(request: Request) -> Json:
 
 async def idempotency_key(request: Request, scope: str) -> Key | None:
     """The request's `Idempotency-Key` for `scope` (surface, tenant, credential); HTTPException 400 if unusable."""
-    value = request.headers.get("idempotency-key")
+    value = idempotency_value(request)
     if value is None:
         return None
-    if not 0 < len(value) <= MAX_KEY_CHARACTERS or not value.isprintable():
-        raise HTTPException(400, f"Idempotency-Key takes 1 to {MAX_KEY_CHARACTERS} printable characters.")
     target = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
     return Key(scope, value, target + await request.body())
+
+
+def idempotency_value(request: Request) -> str | None:
+    """The `Idempotency-Key` itself, for a body that is not read at once; HTTPException 400 if unusable."""
+    value = request.headers.get("idempotency-key")
+    if value is not None and (not 0 < len(value) <= MAX_KEY_CHARACTERS or not value.isprintable()):
+        raise HTTPException(400, f"Idempotency-Key takes 1 to {MAX_KEY_CHARACTERS} printable characters.")
+    return value
 
 
 def send_answer(answer: Answer) -> Response:

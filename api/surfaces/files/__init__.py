@@ -1,0 +1,194 @@
+"""Files by signed URL: the PDF of a template version goes up, blobs come down.
+
+The URL is the credential (`FileUrls`): no header authenticates. A URL stops working when it expires,
+and at once when the credential that asked for it is revoked.
+"""
+
+from base64 import b64encode
+from hashlib import sha256
+from typing import Final
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api.deps import (
+    Answer,
+    Deps,
+    DownloadGrant,
+    Key,
+    Outcome,
+    PdfLimits,
+    Refused,
+    UploadGrant,
+    UrlRefused,
+    inspect_pdf,
+)
+from api.http import RequestLimits, idempotency_value, json_answer, send_answer
+from api.surfaces.files.problems import REFUSALS, CredentialRevoked, Problem, answer_problems, problem
+from domain import template
+from domain.actor import Actor, ActorKind
+from domain.template import StoredFile, StoreFile, Template
+
+__all__ = ["REFUSALS", "build"]
+
+#: What clients send with raw bytes: the right type, none, or what curl and object stores' tools put there by
+#: default. A form (multipart/form-data) would carry the PDF inside something else.
+UPLOAD_TYPES: Final = frozenset(
+    {
+        "",
+        "application/pdf",
+        "application/x-pdf",
+        "application/octet-stream",
+        "binary/octet-stream",
+        "application/x-www-form-urlencoded",
+    }
+)
+
+_CREDENTIALS: Final = (ActorKind.PARTNER_KEY, ActorKind.ORGANIZATION_KEY)
+
+#: The blob is served as it was uploaded by somebody, so a browser may neither guess what it is nor run it in our name.
+_DOWNLOAD_HEADERS: Final = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; sandbox",
+}
+
+_ERRORS: Final = {403: "The URL does not permit this, or no longer.", 404: "There is no such template version or file."}
+_UPLOAD_ERRORS: Final = _ERRORS | {
+    409: "The version has another PDF already.",
+    413: "The file is larger than the URL permits.",
+    415: "The body is not the PDF itself.",
+    422: "The file is not a PDF that can be signed; `code` and `detail` say why and what to do.",
+}
+
+
+class Uploaded(BaseModel):
+    """The PDF as it was stored."""
+
+    sha256: str = Field(description="SHA-256 of the bytes, 64 hex digits.")
+    size_bytes: int = Field(alias="sizeBytes")
+    pages: int
+
+
+def build(deps: Deps) -> FastAPI:
+    """The application at `/files/...`."""
+    app = FastAPI(
+        title="Files",
+        summary="Upload and download of PDFs by signed URL",
+        description=__doc__,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.add_middleware(RequestLimits, deps=deps, max_body_bytes=deps.settings.upload_limit_bytes)
+    answer_problems(app)
+
+    @app.put(
+        "/files/upload/{token}",
+        response_model=Uploaded,
+        responses=_documented(_UPLOAD_ERRORS),
+        openapi_extra={
+            "requestBody": {"required": True, "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}}
+        },
+    )
+    async def upload(token: str, request: Request) -> Response:
+        """Stores the PDF of one template version. The same bytes again are fine; others are refused."""
+        grant = deps.urls.open(token, request.method)
+        if not isinstance(grant, UploadGrant):
+            raise UrlRefused(Refused.METHOD)
+        await _require_active(deps, grant.actor)
+        return send_answer(await _store(deps, grant, request))
+
+    @app.api_route(
+        "/files/download/{token}",
+        methods=["GET", "HEAD"],
+        response_class=Response,
+        responses={
+            200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}},
+            **_documented(_ERRORS),
+        },
+    )
+    async def download(token: str, request: Request) -> Response:
+        """The file, as it was stored: its SHA-256 is checked on the way out and sent as `Repr-Digest`."""
+        grant = deps.urls.open(token, request.method)
+        if not isinstance(grant, DownloadGrant):
+            raise UrlRefused(Refused.METHOD)
+        await _require_active(deps, grant.actor)
+        content = await deps.blobs.get(grant.sha256)
+        if content is None:
+            return problem(request, 404, "file-not-found", "The file is not in the store.")
+        return Response(content, 200, _download_headers(grant), "application/pdf")
+
+    return app
+
+
+def _documented(statuses: dict[int, str]) -> dict[int | str, dict[str, object]]:
+    return {status: {"model": Problem, "description": description} for status, description in statuses.items()}
+
+
+async def _require_active(deps: Deps, actor: Actor) -> None:
+    """Revoking a credential takes the rights away that it gave out (raises CredentialRevoked)."""
+    if actor.kind in _CREDENTIALS and not await deps.identity.is_active(actor.id):
+        raise CredentialRevoked
+
+
+async def _store(deps: Deps, grant: UploadGrant, request: Request) -> Answer:
+    value = idempotency_value(request)
+    data = await _read(request, grant.limit_bytes)
+    digest = sha256(data)
+    # What is repeated is the upload of these bytes to this version, perhaps by another URL.
+    target = f"PUT {grant.template} {grant.version} {digest.hexdigest()}".encode()
+    key = None if value is None else Key(f"files:{grant.actor.kind}:{grant.actor.id}", value, target)
+    if key is not None and (first := await deps.ledger.answered(key)) is not None:
+        return first
+    found = await inspect_pdf(data, PdfLimits(grant.limit_bytes, deps.settings.upload_limit_pages))
+    file = StoredFile(digest.hexdigest(), len(data), found.pages)
+    command = StoreFile(grant.template, grant.version, file)
+    # Decided once beforehand, so that what is refused leaves no blob behind that nothing refers to.
+    template.decide(command, await deps.ledger.state(Template, grant.template), deps.clock.now())
+    # The blob first: a fact must never name bytes that are not there. A crash here leaves an unused blob.
+    await deps.blobs.put(data)
+
+    def render(outcome: Outcome) -> Answer:
+        return json_answer(200, {"sha256": file.sha256, "sizeBytes": file.size_bytes, "pages": file.pages})
+
+    return await deps.ledger.handle(command, grant.actor, render, key=key)
+
+
+async def _read(request: Request, limit_bytes: int) -> bytes:
+    """The body; HTTPException 413 as soon as it is known to be larger than `limit_bytes`, 415 if it is not plain bytes."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in UPLOAD_TYPES:
+        raise HTTPException(415, f"Send the PDF itself as the body, as application/pdf; this is {media_type}.")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise HTTPException(415, "Send the PDF as it is, without a Content-Encoding.")
+    too_large = HTTPException(413, f"The file is larger than {limit_bytes} bytes, the most that this URL permits.")
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared) > limit_bytes:
+        raise too_large
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > limit_bytes:
+            raise too_large
+    return bytes(data)
+
+
+def _download_headers(grant: DownloadGrant) -> dict[str, str]:
+    digest = b64encode(bytes.fromhex(grant.sha256)).decode()
+    return {
+        **_DOWNLOAD_HEADERS,
+        "content-disposition": _attachment(grant.filename),
+        "etag": f'"{grant.sha256}"',
+        "repr-digest": f"sha-256=:{digest}:",  # RFC 9530 section 3
+    }
+
+
+def _attachment(filename: str) -> str:
+    """A Content-Disposition with the name for old readers and for those of RFC 6266 section 4.3."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\/%' else "_" for c in filename)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
