@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import assert_never
 from uuid import UUID
 
-from domain.actor import Mode
+from domain.actor import Mode, Provenance
 from domain.envelope import FailureReason
 from domain.errors import ImpossibleHistory
 from domain.ids import is_sha256
@@ -49,7 +49,7 @@ class PendingCode:
 class Signing:
     """A signing as its facts have left it. `signed` maps a document to the time it was signed.
 
-    `starting` holds between `Started` and the act that it goes with.
+    `starting` is what was observed of the first act, between `Started` and that act.
     """
 
     tenant: UUID
@@ -70,7 +70,7 @@ class Signing:
     failed_attempts: int = 0
     failed_at: datetime | None = None
     ended_at: datetime | None = None
-    starting: bool = False
+    starting: Provenance | None = None
 
     @property
     def unsigned(self) -> tuple[UUID, ...]:
@@ -92,7 +92,9 @@ class Signing:
     @property
     def unsettled(self) -> bool:
         """Whether the decision that led here goes on: its next fact is still to come."""
-        return not self.status.final and (self.starting or self.exhausted or len(self.signed) == len(self.documents))
+        return not self.status.final and (
+            self.starting is not None or self.exhausted or len(self.signed) == len(self.documents)
+        )
 
     @property
     def exhausted(self) -> bool:
@@ -110,13 +112,13 @@ def evolve(state: Signing | None, fact: SigningFact, at: datetime) -> Signing:
         raise ImpossibleHistory(f"{fact.TYPE} after the signing is {state.status}")
     if state.unsettled:
         _require(_goes_on(state, fact), fact, "it is not what the fact before it leads to")
-        state = replace(state, starting=False)
+        state = replace(state, starting=None)
     match fact:
         case Invited() | InvitationResent() | InvitationDelivered() | InvitationBounced():
             return _invitation(state, fact, at)
         case Started():
             _require(state.status is SigningStatus.INVITED, fact, "it is not the first act after an invitation")
-            return replace(state, status=SigningStatus.STARTED, starting=True)
+            return replace(state, status=SigningStatus.STARTED, starting=fact.provenance)
         case SigningCancelled():
             return _ended(state, SigningStatus.CANCELLED, at)
         case SigningExpired():
@@ -137,8 +139,10 @@ def evolve(state: Signing | None, fact: SigningFact, at: datetime) -> Signing:
 def _goes_on(state: Signing, fact: SigningFact) -> bool:
     if state.exhausted:
         return isinstance(fact, SigningFailed)
-    if state.starting:
-        return isinstance(fact, DocumentViewed | OtpSent | ConsentGiven | DocumentSigned)
+    if state.starting is not None:
+        if isinstance(fact, DocumentViewed | ConsentGiven | DocumentSigned):
+            return fact.provenance == state.starting
+        return isinstance(fact, OtpSent)
     return isinstance(fact, SigningCompleted)
 
 
