@@ -4,6 +4,7 @@ Migrations run as the owner of the tables. Everything else runs as the role `cou
 which may insert into the log and read it, and nothing more there (migrations/0001).
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -72,6 +73,8 @@ class DatabaseUnavailable(Exception):
 class Reads(AsyncConnectionPool):
     """A pool for the event loop that tells a database out of reach from a mistake of ours."""
 
+    _looking: "asyncio.Future[None] | None" = None
+
     @asynccontextmanager
     async def connection(self, timeout: float | None = None) -> AsyncIterator[AsyncConnection[TupleRow]]:
         """Lends a connection; raises DatabaseUnavailable when there is none or when it is lost."""
@@ -79,6 +82,8 @@ class Reads(AsyncConnectionPool):
             async with super().connection(timeout) as connection:
                 yield connection
         except psycopg.OperationalError as err:
+            # One lost connection often means that all are: they are looked at now instead of before each use.
+            self._looking = asyncio.ensure_future(self.check())
             raise DatabaseUnavailable(str(err)) from err
 
 
@@ -90,7 +95,6 @@ def async_pool(url: str, *, min_size: int = 1, max_size: int = 8) -> Reads:
         max_size=max_size,
         open=False,
         kwargs={"autocommit": True},
-        check=Reads.check_connection,
         timeout=10,
     )
 

@@ -191,12 +191,11 @@ class Ledger:
         `credits` are taken from the tenant's balance in the same transaction. Raises a Refusal, and
         RecorderUnavailable when the database cannot be reached.
         """
-        if key is not None and (first := await self.answered(key)) is not None:
-            return first
         try:
             return await self._decide_and_append(command, by, render, key, credits)
         except Refusal:
-            # The same request may have been answered while this one was being decided.
+            # A repeat that would be refused now, because the first request did what it asked for. One
+            # that would not be refused is recognised by the recorder, in the transaction.
             if key is not None and (first := await self.answered(key)) is not None:
                 return first
             raise
