@@ -4,6 +4,7 @@ Tokens that must be the same when a message is sent again (session tokens, API k
 an id by HMAC, so the database holds only their hashes.
 """
 
+import contextlib
 import hmac
 import os
 import secrets
@@ -53,21 +54,35 @@ def load_or_create(path: Path) -> bytes:
     Raises SecretError when others could read it or when it does not hold 32 bytes: going on with
     another key would make what was encrypted under the old one unreadable.
     """
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        pass
-    else:
-        with os.fdopen(handle, "wb") as created:
-            created.write(secrets.token_bytes(KEY_BYTES))
-            created.flush()
-            os.fsync(created.fileno())
+    if not path.exists():
+        _create(path)
     if os.name == "posix" and path.stat().st_mode & 0o077:
         raise SecretError(f"{path} can be read by others; run: chmod 600 {path}")
     key = path.read_bytes()
     if len(key) != KEY_BYTES:
         raise SecretError(f"{path} holds {len(key)} bytes instead of {KEY_BYTES}; restore it from a backup")
     return key
+
+
+def _create(path: Path) -> None:
+    # Filled under another name first: a second process that starts now never sees an empty key, and a
+    # crash leaves none behind. Whoever links first wins; a key that is there is never replaced.
+    unfinished = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as created:
+            created.write(secrets.token_bytes(KEY_BYTES))
+            created.flush()
+            os.fsync(created.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(unfinished, path)
+    finally:
+        unfinished.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def mint(key: bytes, purpose: str, name: str) -> str:
