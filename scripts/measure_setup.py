@@ -59,7 +59,7 @@ def _until_first_answer(python: str, clone: Path) -> float:
             time.sleep(0.05)
         return time.monotonic() - started
     finally:
-        server.send_signal(signal.SIGINT if server.poll() is None else 0)
+        server.send_signal(signal.SIGINT)
         server.wait(60)
 
 
