@@ -1,0 +1,191 @@
+"""Strategies for envelopes, commands that are allowed or not, and the histories they make."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from domain.actor import IdentityMethod, Provenance
+from domain.coordination import (
+    CancelEnvelope,
+    CreateEnvelope,
+    Decision,
+    ExpireEnvelope,
+    ExtendEnvelope,
+    Fact,
+    PackageCommand,
+    ParticipantCommand,
+    Participate,
+    RecordCertified,
+    RecordExecuted,
+    SendEnvelope,
+)
+from domain.envelope import CertificateIssued, DocumentExecuted, OnParticipantFail, OrderMode
+from domain.errors import Refusal
+from domain.signing import (
+    BounceReason,
+    Channel,
+    DeclineSigning,
+    GiveConsent,
+    Invitation,
+    ReportBounce,
+    ReportDelivery,
+    ResendInvitation,
+    SendOtp,
+    SessionToken,
+    SignatureMethod,
+    SignDocuments,
+    VerifyOtp,
+    ViewDocument,
+)
+from hypothesis import strategies as st
+from tests.given import ENVELOPE, MICROSECOND, NOW, PackageLog, creation, digest, document, personal, uid, who
+
+MINUTE = timedelta(minutes=1)
+CODES = ("111111", "222222")
+KINDS = ("view", "consent", "code", "code", "answer", "answer", "answer", "sign", "sign", "sign", "resend", "report", "decline")
+PROVENANCES = (Provenance(IdentityMethod.TOKEN), Provenance(IdentityMethod.AGENT))
+
+Recorded = tuple[UUID, Fact, datetime]
+
+
+@st.composite
+def creations(draw: st.DrawFn) -> CreateEnvelope:
+    """Up to four participants and three documents, every order, policy and deadline."""
+    numbers = draw(st.lists(st.integers(1, 3), min_size=1, max_size=4))
+    documents = draw(st.integers(1, 3))
+    share = st.lists(st.integers(0, documents - 1), min_size=1, max_size=documents, unique=True)
+    return creation(
+        *numbers,
+        documents=documents,
+        order=draw(st.sampled_from(OrderMode)),
+        on_fail=draw(st.sampled_from(OnParticipantFail)),
+        deadline=draw(st.sampled_from([None, NOW + 5 * MINUTE, NOW + 30 * MINUTE])),
+        attempts_max=draw(st.sampled_from([None, 1, 2])),
+        cooldown_seconds=draw(st.sampled_from([None, 0, 60])),
+        shares=[draw(share) for _ in numbers],
+        send=draw(st.sampled_from([True, True, True, False])),
+    )
+
+
+def _tokens(log: PackageLog, number: int) -> st.SearchStrategy[SessionToken | None]:
+    signing = log.signings.get(who(number))
+    choices: list[SessionToken | None] = [None, None, None, SessionToken(digest("guess"))]
+    if signing is not None and signing.invitation is not None:
+        choices.append(SessionToken(signing.invitation.token_sha256))
+    return st.sampled_from(choices)
+
+
+def numbers(log: PackageLog) -> st.SearchStrategy[int]:
+    """Mostly those whose turn it is, sometimes anybody, sometimes a stranger."""
+    due = () if log.envelope is None else log.envelope.due()
+    anybody = st.integers(0, 4)
+    likely = [number for number in range(4) if who(number) in due]
+    return st.one_of(*[st.sampled_from(likely)] * 5, anybody) if likely else anybody
+
+
+@st.composite
+def participant_commands(draw: st.DrawFn, log: PackageLog, kinds: Sequence[str] = KINDS) -> ParticipantCommand:
+    """What somebody may try, a stranger to the envelope included."""
+    number = draw(numbers(log))
+    it, token, provenance = who(number), draw(_tokens(log, number)), draw(st.sampled_from(PROVENANCES))
+    own = [] if log.envelope is None or it not in log.envelope.slots else log.envelope.slots[it].documents
+    pdf = document(draw(st.sampled_from([*(number for number in range(3) if document(number).id in own), 3])))
+    signing = log.signings.get(it)
+    kind = draw(st.sampled_from(kinds))
+    if kind == "view":
+        return ViewDocument(it, pdf.id, draw(st.sampled_from([pdf.sha256, pdf.sha256, digest("other")])), provenance, token)
+    if kind == "code":
+        return SendOtp(it, Channel.EMAIL, personal(draw(st.sampled_from(CODES))), log.now + 3 * MINUTE, provenance, token)
+    if kind == "answer":
+        return VerifyOtp(it, personal(draw(st.sampled_from(CODES))).commitment, provenance, token)
+    if kind == "consent":
+        return GiveConsent(it, digest("text"), "en", provenance, token)
+    if kind == "sign":
+        wanted = draw(st.sampled_from([None, None, (pdf.id,), ()]))
+        return SignDocuments(it, wanted, SignatureMethod.CLICKED, None, None, provenance, None, token)
+    if kind == "decline":
+        return DeclineSigning(it, None, provenance, token)
+    if kind == "resend":
+        (invitation,) = log.invitations(1)
+        return ResendInvitation(it, invitation)
+    known = [uid(9), *([] if signing is None else sorted(signing.invitations))]
+    invitation_id = draw(st.sampled_from(known))
+    if draw(st.booleans()):
+        return ReportDelivery(it, invitation_id, Channel.EMAIL)
+    return ReportBounce(it, invitation_id, BounceReason.REFUSED)
+
+
+@st.composite
+def envelope_commands(draw: st.DrawFn, log: PackageLog) -> PackageCommand:
+    """What the sender or a follower does."""
+    others: list[PackageCommand] = [
+        SendEnvelope(ENVELOPE),
+        SendEnvelope(ENVELOPE),
+        ExpireEnvelope(ENVELOPE),
+        ExtendEnvelope(ENVELOPE, NOW + draw(st.integers(0, 60)) * MINUTE),
+        RecordExecuted(
+            ENVELOPE, DocumentExecuted(document(draw(st.sampled_from([0, 0, 1, 3]))).id, digest("body"), digest("sealed"))
+        ),
+        RecordCertified(ENVELOPE, CertificateIssued(digest("certificate"))),
+        CancelEnvelope(ENVELOPE),
+    ]
+    return draw(st.sampled_from(others))
+
+
+@st.composite
+def commands(draw: st.DrawFn, log: PackageLog) -> PackageCommand:
+    """Mostly what participants do; sometimes what the sender or a follower does."""
+    if draw(st.integers(0, 7)) < 6:
+        return Participate(ENVELOPE, draw(participant_commands(log)))
+    return draw(envelope_commands(log))
+
+
+def instants(log: PackageLog) -> st.SearchStrategy[datetime]:
+    """Times from now on, those among them where something begins or ends."""
+    marks = [log.now, log.now + MICROSECOND, log.now + MINUTE, log.now + 10 * MINUTE]
+    if log.envelope is not None and log.envelope.deadline is not None:
+        marks += [log.envelope.deadline, log.envelope.deadline + MICROSECOND]
+    for signing in log.signings.values():
+        marks += [it for it in (signing.next_attempt_at, signing.next_code_at) if it is not None]
+        if signing.code is not None:
+            marks.append(signing.code.expires_at)
+        if signing.invitation is not None:
+            marks.append(signing.invitation.expires_at)
+    return st.sampled_from(sorted({it for it in marks if it >= log.now}))
+
+
+def recording_times(log: PackageLog, decision: Decision) -> st.SearchStrategy[datetime]:
+    """When a decision may be recorded: from now until `not_after`."""
+    last = decision.not_after
+    choices = [log.now, log.now + MICROSECOND, log.now + MINUTE]
+    return st.sampled_from([it for it in choices if last is None or it <= last] + ([] if last is None else [last]))
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[list[Recorded]]:
+    """The appends of a legal history, each with its facts."""
+    log = PackageLog(lifetime=draw(st.sampled_from([20 * MINUTE, timedelta(days=30)])))
+    log.do(draw(creations()))
+    appends = [list(log.log)]
+    for _ in range(draw(st.integers(0, 14))):
+        if draw(st.integers(0, 4)) == 0:
+            log.now = draw(instants(log))
+        try:
+            decision = log.decide(draw(commands(log)))
+        except Refusal:
+            continue
+        before = len(log.log)
+        log.record(decision, draw(recording_times(log, decision)))
+        if len(log.log) > before:
+            appends.append(log.log[before:])
+    return appends
+
+
+def flat(appends: list[list[Recorded]]) -> list[Recorded]:
+    return [recorded for append in appends for recorded in append]
+
+
+def invitation_of(fact: Fact) -> Invitation | None:
+    found: Any = getattr(fact, "invitation", None)
+    return found if isinstance(found, Invitation) else None
