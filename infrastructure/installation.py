@@ -6,7 +6,7 @@ One place, so that the API, the followers and the commands at a terminal agree o
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import psycopg
@@ -36,6 +36,10 @@ class Installation:
     origin: str
     server: EmbeddedServer | None
 
+    def at(self, base_url: str) -> "Installation":
+        """The same, reached by clients at `base_url`: where the port is known only once it is taken."""
+        return replace(self, settings=self.settings.model_copy(update={"base_url": base_url}))
+
 
 @contextmanager
 def open_installation(settings: Settings, say: Say) -> Iterator[Installation]:
@@ -47,7 +51,9 @@ def open_installation(settings: Settings, say: Say) -> Iterator[Installation]:
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
     except OSError as err:
-        raise InstallationError(f"The data folder {settings.data} cannot be made: {err.strerror}. Set {variable('data')}") from err
+        raise InstallationError(
+            f"The data folder {settings.data} cannot be made: {err.strerror}. Set {variable('data')}"
+        ) from err
     server = None
     try:
         try:
