@@ -166,15 +166,13 @@ class Vault:
             wrapped = nonce + self._wrap.encrypt(nonce, key, identity.bytes)
             fresh.append((identity, subject.tenant, subject.kind.value, lookup, wrapped))
         async with self._pool.connection() as connection:
-            # Whoever comes second takes the first one's key: the row that stands is read back.
-            await connection.execute(
-                "INSERT INTO subjects (id, tenant, kind, lookup, wrapped_key)"
-                " SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::bytea[], %s::bytea[])"
-                " ON CONFLICT (tenant, kind, lookup) DO NOTHING",
-                tuple([row[column] for row in fresh] for column in range(5)),
-            )
+            # Who comes second finds the first one's row; with both at once perhaps none, and looks again.
             cursor = await connection.execute(
-                "SELECT id, lookup, wrapped_key FROM subjects WHERE lookup = ANY(%s)", (list(by_lookup),)
+                "WITH made AS (INSERT INTO subjects (id, tenant, kind, lookup, wrapped_key)"
+                " SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::bytea[], %s::bytea[])"
+                " ON CONFLICT (tenant, kind, lookup) DO NOTHING RETURNING id, lookup, wrapped_key)"
+                " SELECT * FROM made UNION ALL SELECT id, lookup, wrapped_key FROM subjects WHERE lookup = ANY(%s)",
+                (*([row[column] for row in fresh] for column in range(5)), list(by_lookup)),
             )
             rows = await cursor.fetchall()
         return {

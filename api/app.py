@@ -1,0 +1,155 @@
+"""The composition root: builds the running parts, mounts the surfaces, and is the only lifespan."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+
+from api import pages
+from api.deps import Deps
+from api.dispatch import Dispatch
+from api.http import App, Receive, RequestLimits, Scope, Send
+from api.surfaces import files, health, partner, sessions
+from infrastructure.blobs import BlobStore
+from infrastructure.clock import Clock, SystemClock
+from infrastructure.database import async_pool, connect
+from infrastructure.expiry import Expiry
+from infrastructure.following import Follower
+from infrastructure.identity import Identity
+from infrastructure.installation import Installation
+from infrastructure.invitations import Invitations, Sender
+from infrastructure.ledger import InvitationMint, Ledger
+from infrastructure.mail import mailer
+from infrastructure.notifications import LogListener
+from infrastructure.reading import ReadGate
+from infrastructure.recorder import Recorder
+from infrastructure.urls import FileUrls
+from infrastructure.vault import Vault
+from projections import envelopes
+from projections.rebuild import ensure_tables
+from projections.runner import Runner
+
+log = logging.getLogger(__name__)
+
+#: The name under which all processes' projection runners compete for the one lock.
+PROJECTIONS = "projections"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process's running parts. `app` answers requests, `surfaces` have their OpenAPI documents."""
+
+    deps: Deps
+    app: App
+    surfaces: Mapping[str, FastAPI]
+    followers: tuple[asyncio.Task[None], ...]
+
+
+@asynccontextmanager
+async def running(installation: Installation, *, clock: Clock | None = None, followers: bool = True) -> AsyncIterator[Running]:
+    """Opens everything over `installation`, and closes it in the opposite order.
+
+    With `followers` this process also keeps the read models, sends invitations and ends what is due;
+    of several processes that do, one at a time is active in each of these.
+    """
+    async with AsyncExitStack() as stack:
+        await asyncio.to_thread(_prepare_read_models, installation)
+        deps = await _open(stack, installation, clock or SystemClock())
+        tasks = await _follow(stack, installation, deps) if followers else ()
+        surfaces = {"partner": partner.build(deps), "sessions": sessions.build(deps), "files": files.build(deps)}
+        apps: dict[str, App] = {**surfaces}
+        apps["health"] = health.build(deps)
+        apps["pages"] = pages.build(surfaces)
+        dispatch = Dispatch(apps, deps.settings.surface_hosts, lifespan=Starlette(), otherwise=_nowhere(deps))
+        yield Running(deps, dispatch, surfaces, tasks)
+
+
+def _prepare_read_models(installation: Installation) -> None:
+    with connect(installation.urls.owner) as connection:
+        for name in ensure_tables(connection):
+            log.info("read model %s was built from the log", name)
+
+
+async def _open(stack: AsyncExitStack, installation: Installation, clock: Clock) -> Deps:
+    settings = installation.settings
+    pool = async_pool(installation.urls.service)
+    await pool.open()
+    stack.push_async_callback(pool.close)
+    recorder = Recorder(installation.urls.service, installation.origin, pool, clock)
+    await asyncio.to_thread(recorder.start)
+    stack.push_async_callback(asyncio.to_thread, recorder.close)
+    gate = await stack.enter_async_context(ReadGate(installation.urls.service, pool))
+    vault = Vault(pool, installation.keys)
+    mint = InvitationMint(installation.keys, timedelta(days=settings.session_lifetime_days), os.urandom)
+    return Deps(
+        settings=settings,
+        clock=clock,
+        random=os.urandom,
+        recorder=recorder,
+        ledger=Ledger(recorder, vault, mint, clock),
+        vault=vault,
+        invitations=mint,
+        reads=pool,
+        gate=gate,
+        identity=Identity(pool, installation.keys, clock),
+        blobs=BlobStore.at(settings.blob_url),
+        urls=FileUrls(settings.base_url, installation.keys.urls, timedelta(seconds=settings.url_lifetime_seconds), clock),
+    )
+
+
+async def _follow(stack: AsyncExitStack, installation: Installation, deps: Deps) -> tuple[asyncio.Task[None], ...]:
+    listener = LogListener(installation.urls.service)
+    listener.start()
+    stack.push_async_callback(asyncio.to_thread, listener.close)
+    projections = Follower(installation.urls.service, PROJECTIONS, Runner().step, listener)
+    projections.start()
+    stack.push_async_callback(asyncio.to_thread, projections.close)
+    stop = asyncio.Event()
+    invitations = Invitations(
+        installation.urls.service,
+        listener,
+        deps.reads,
+        deps.recorder,
+        deps.ledger,
+        deps.vault,
+        deps.invitations,
+        mailer(deps.settings),
+        deps.clock,
+        Sender(deps.settings.base_url, deps.settings.mail_from, installation.origin),
+    )
+    expiry = Expiry(deps.reads, envelopes.due, deps.ledger, deps.clock)
+    tasks = (
+        asyncio.create_task(invitations.run(stop), name="countersign-invitations"),
+        asyncio.create_task(expiry.run(stop), name="countersign-expiry"),
+    )
+
+    async def finish() -> None:
+        stop.set()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                log.error("a follower had ended before it was stopped: %s", outcome, exc_info=outcome)
+
+    stack.push_async_callback(finish)
+    return tasks
+
+
+def _nowhere(deps: Deps) -> App:
+    """Answers requests that no surface owns, as problem details (RFC 9457)."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        problem = {
+            "type": "about:blank",
+            "title": "Not Found",
+            "status": 404,
+            "detail": f"No surface has the path {scope['path']}. See {deps.settings.base_url}/docs.",
+        }
+        await JSONResponse(problem, 404, media_type="application/problem+json")(scope, receive, send)
+
+    return RequestLimits(answer, deps)

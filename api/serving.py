@@ -1,0 +1,110 @@
+"""`countersign serve` and `countersign worker`: one process of the installation, until it is told to stop."""
+
+import asyncio
+import signal
+import socket
+from dataclasses import dataclass
+from uuid import UUID
+
+import uvicorn
+
+from api.app import Running, running
+from infrastructure.installation import Installation
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTenant:
+    """The tenant of the first run, and the one time its key can be shown."""
+
+    tenant: UUID
+    secret: str
+
+
+async def serve(installation: Installation, *, followers: bool) -> None:
+    """Answers requests until SIGINT or SIGTERM; prints what a newcomer needs next once it listens."""
+    settings = installation.settings
+    with _listen(settings.host, settings.port) as listening:
+        port = listening.getsockname()[1]
+        base_url = settings.base_url if settings.port else f"http://{settings.host}:{port}"
+        async with running(installation.at(base_url), followers=followers) as parts:
+            server = uvicorn.Server(
+                uvicorn.Config(
+                    parts.app,
+                    lifespan="off",
+                    access_log=False,
+                    server_header=False,
+                    log_level="warning",
+                    timeout_graceful_shutdown=10,
+                )
+            )
+            await asyncio.gather(server.serve(sockets=[listening]), _greet(server, parts, base_url))
+
+
+async def work(installation: Installation) -> None:
+    """Runs the followers alone until SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    async with running(installation, followers=True):
+        print("Worker is following the log (read models, invitations, expiry). Stop it with Ctrl-C.", flush=True)
+        await stop.wait()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Raises OSError when the address is taken; before anything else has been started."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(1024)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+async def _greet(server: uvicorn.Server, parts: Running, base_url: str) -> None:
+    first = await _first_tenant(parts)
+    while not server.started:
+        if server.should_exit:
+            return
+        await asyncio.sleep(0.01)
+    print(greeting(base_url, first, str(parts.deps.settings.data)), flush=True)
+
+
+async def _first_tenant(parts: Running) -> FirstTenant | None:
+    """Creates a tenant with a credential where there is none yet."""
+    identity = parts.deps.identity
+    if await identity.tenants():
+        return None
+    tenant = await identity.create_tenant("First tenant")
+    key = await identity.create_partner_key(tenant, "KEY")
+    return FirstTenant(tenant, key.secret)
+
+
+def greeting(base_url: str, first: FirstTenant | None, data: str) -> str:
+    """What is printed once the server listens."""
+    lines = [
+        "",
+        f"Countersign is listening on {base_url}",
+        f"  documentation  {base_url}/docs",
+        f"  data folder    {data}",
+    ]
+    if first is None:
+        lines += ["", "Tenants and keys were made before; `countersign credential create` makes another key."]
+    else:
+        credentials = f'-H "X-Tenant-Signly: {first.tenant}" -H "X-Auth-Signly: {first.secret}"'
+        body = """-H "Content-Type: application/json" -d '{"templateName": "First agreement"}'"""
+        lines += [
+            f"  tenant id      {first.tenant}",
+            f"  key            {first.secret}   (shown only now: keep it)",
+            "",
+            "Try it:",
+            f"  curl {base_url}/health",
+            f"  curl -X POST {base_url}/v1/templates {credentials} {body}",
+            f'  curl "{base_url}/v1/templates?limit=10" {credentials}',
+        ]
+    lines += ["", "A whole signing, step by step, in another terminal: .venv/bin/countersign demo", "Stop with Ctrl-C.", ""]
+    return "\n".join(lines)
