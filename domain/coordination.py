@@ -249,7 +249,8 @@ class _Working:
             self.not_after = until
 
     def decision(self) -> Decision:
-        return Decision({stream: facts for stream, facts in self.facts.items() if facts}, self.not_after)
+        # What changes nothing holds at any time.
+        return Decision(self.facts, self.not_after if self.facts else None)
 
     def on_signing(self, command: SigningCommand) -> None:
         """Decides for one signing, then carries what that means to the envelope."""

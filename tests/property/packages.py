@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from hypothesis import strategies as st
+
 from domain.actor import IdentityMethod, Provenance
 from domain.coordination import (
     CancelEnvelope,
@@ -38,7 +40,6 @@ from domain.signing import (
     VerifyOtp,
     ViewDocument,
 )
-from hypothesis import strategies as st
 from tests.given import ENVELOPE, MICROSECOND, NOW, PackageLog, creation, digest, document, personal, uid, who
 
 MINUTE = timedelta(minutes=1)
@@ -175,9 +176,9 @@ def histories(draw: st.DrawFn) -> list[list[Recorded]]:
             decision = log.decide(draw(commands(log)))
         except Refusal:
             continue
-        before = len(log.log)
-        log.record(decision, draw(recording_times(log, decision)))
-        if len(log.log) > before:
+        if decision.facts:
+            before = len(log.log)
+            log.record(decision, draw(recording_times(log, decision)))
             appends.append(log.log[before:])
     return appends
 

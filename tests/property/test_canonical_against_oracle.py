@@ -5,6 +5,9 @@ import struct
 from typing import Any
 
 import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
 from domain.canonical import (
     MAX_INTEGER,
     CanonicalError,
@@ -14,8 +17,6 @@ from domain.canonical import (
     parse_exact,
     parse_json,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 #: Every scalar value of Unicode: keys beyond the BMP sort differently in UTF-16 than by code point.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(

@@ -5,6 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from hypothesis import event, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
 from domain import coordination
 from domain.coordination import (
     CreateEnvelope,
@@ -40,9 +44,6 @@ from domain.signing import (
     SigningExpired,
     SigningFailed,
 )
-from hypothesis import event, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.given import ENVELOPE, PackageLog, who
 from tests.property.packages import MINUTE, creations, envelope_commands, instants, participant_commands, recording_times
 from tests.property.replay import Replay
@@ -119,7 +120,7 @@ class PackageMachine(RuleBasedStateMachine):
             assert str(decision)
             return
         assert all(decision.facts.values())
-        assert decision.not_after is None or not decision.facts or decision.not_after >= log.now
+        assert decision.not_after is None or decision.not_after >= log.now
         at = data.draw(recording_times(log, decision)) if decision.facts else log.now
         log.record(decision, at)
         invited = [it for it, facts in decision.facts.items() if any(isinstance(fact, Invited) for fact in facts)]

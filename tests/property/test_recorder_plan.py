@@ -4,9 +4,10 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from domain.entry import NO_PREVIOUS, decode, draft, leaf_hash
 from hypothesis import given
 from hypothesis import strategies as st
+
+from domain.entry import NO_PREVIOUS, decode, draft, leaf_hash
 from infrastructure.append import Answer, Appended, CreditDebit, Idempotency, SealedDisclosure, StaleAppend
 from infrastructure.recorder.command import Command, DraftedEntry, Expectation
 from infrastructure.recorder.plan import Plan, State, plan

@@ -415,6 +415,12 @@ def test_a_decision_holds_until_the_first_of_what_it_rests_on_ends() -> None:
     assert short.decide(Participate(ENVELOPE, sign(0, token=short.token_of(0)))).not_after == NOW + timedelta(hours=1)
 
 
+def test_what_changes_nothing_holds_at_any_time() -> None:
+    log = created(1, deadline=DEADLINE)
+    log.now = DEADLINE + MICROSECOND
+    assert log.decide(SEND) == coordination.Decision({}, None)
+
+
 def test_what_has_no_end_holds_for_ever() -> None:
     log = created(1)
     assert log.decide(Participate(ENVELOPE, sign(0))).not_after is None

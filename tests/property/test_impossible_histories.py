@@ -1,0 +1,197 @@
+"""Tampered histories: the check over streams accepts what the deciders would write, and nothing else.
+
+A legal history loses, gains, repeats or exchanges facts, with correct hashes as it were: what is left
+is either refused, or could have been decided just so. The judge is `replay`, which decides again.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import assume, event, given, settings
+from hypothesis import strategies as st
+
+from domain.envelope import EnvelopeCancelled, EnvelopeCompleted, EnvelopeExpired, EnvelopeFailed, EnvelopeSent
+from domain.errors import ImpossibleHistory
+from domain.evidence import PackageEnd, PackageHistory
+from domain.signing import DocumentSigned, Invited, SigningCancelled, SigningCompleted, SigningExpired
+from tests.given import ENVELOPE, MICROSECOND, document, who
+from tests.property.packages import Recorded, flat, histories
+from tests.property.replay import decidable
+
+Appends = list[list[Recorded]]
+
+
+def accepted(log: list[Recorded]) -> bool:
+    history = PackageHistory(ENVELOPE)
+    try:
+        for stream, fact, at in log:
+            history.feed(stream, fact, at)
+        history.finish()
+    except ImpossibleHistory:
+        return False
+    return True
+
+
+def retimed(log: list[Recorded], index: int, at: datetime) -> list[Recorded]:
+    stream, fact, _ = log[index]
+    return [*log[:index], (stream, fact, at), *log[index + 1 :]]
+
+
+def places(log: list[Recorded]) -> st.SearchStrategy[int]:
+    return st.integers(0, len(log) - 1)
+
+
+def one_lost(draw: st.DrawFn, log: list[Recorded]) -> list[Recorded]:
+    index = draw(places(log))
+    return log[:index] + log[index + 1 :]
+
+
+def one_repeated(draw: st.DrawFn, log: list[Recorded]) -> list[Recorded]:
+    index, to = draw(places(log)), draw(places(log))
+    return [*log[: to + 1], (*log[index][:2], log[to][2]), *log[to + 1 :]]
+
+
+def two_exchanged(draw: st.DrawFn, log: list[Recorded]) -> list[Recorded]:
+    """They keep their places in time, so that only what happened is exchanged."""
+    first = draw(places(log))
+    second = draw(st.sampled_from([min(first + 1, len(log) - 1), draw(places(log))]))
+    changed = list(log)
+    changed[first], changed[second] = (*log[second][:2], log[first][2]), (*log[first][:2], log[second][2])
+    return changed
+
+
+def one_inserted(draw: st.DrawFn, log: list[Recorded]) -> list[Recorded]:
+    """A fact of this history or an end, in any stream of it."""
+    foreign: list[Any] = [
+        SigningCancelled(),
+        SigningExpired(),
+        SigningCompleted(),
+        EnvelopeSent(),
+        EnvelopeCompleted(),
+        EnvelopeFailed(),
+        EnvelopeExpired(),
+        EnvelopeCancelled(None),
+    ]
+    fact = draw(st.sampled_from([fact for _, fact, _ in log]) | st.sampled_from(foreign))
+    stream = draw(st.sampled_from([stream for stream, _, _ in log]))
+    index = draw(places(log))
+    return [*log[: index + 1], (stream, fact, log[index][2]), *log[index + 1 :]]
+
+
+def one_moved_to_another_stream(draw: st.DrawFn, log: list[Recorded]) -> list[Recorded]:
+    index = draw(places(log))
+    stream = draw(st.sampled_from([ENVELOPE, *(who(number) for number in range(4))]))
+    return [*log[:index], (stream, *log[index][1:]), *log[index + 1 :]]
+
+
+def one_at_another_time(draw: st.DrawFn, log: list[Recorded]) -> list[Recorded]:
+    index = draw(places(log))
+    shift = draw(st.sampled_from([MICROSECOND, -MICROSECOND, timedelta(minutes=5), timedelta(days=-1), timedelta(days=60)]))
+    return retimed(log, index, log[index][2] + shift)
+
+
+def cut(draw: st.DrawFn, log: list[Recorded]) -> list[Recorded]:
+    return log[: draw(places(log))]
+
+
+def append_moved(draw: st.DrawFn, appends: Appends) -> list[Recorded]:
+    """A whole append stands elsewhere; all keep time with their new places."""
+    order = list(range(len(appends)))
+    moved = order.pop(draw(st.integers(0, len(order) - 1)))
+    order.insert(draw(st.integers(0, len(order))), moved)
+    times = [append[0][2] for append in appends]
+    return [(stream, fact, at) for index, at in zip(order, times, strict=True) for stream, fact, _ in appends[index]]
+
+
+def append_lost(draw: st.DrawFn, appends: Appends) -> list[Recorded]:
+    index = draw(st.integers(0, len(appends) - 1))
+    return flat(appends[:index] + appends[index + 1 :])
+
+
+def all_later(draw: st.DrawFn, appends: Appends) -> list[Recorded]:
+    """From some append on, everything happens later than it did."""
+    index = draw(st.integers(0, len(appends) - 1))
+    shift = draw(st.sampled_from([MICROSECOND, timedelta(minutes=4), timedelta(days=31)]))
+    return flat(appends[:index]) + [(stream, fact, at + shift) for stream, fact, at in flat(appends[index:])]
+
+
+OF_FACTS: tuple[Callable[[st.DrawFn, list[Recorded]], list[Recorded]], ...] = (
+    one_lost,
+    one_repeated,
+    two_exchanged,
+    one_inserted,
+    one_moved_to_another_stream,
+    one_at_another_time,
+    cut,
+)
+OF_APPENDS: tuple[Callable[[st.DrawFn, Appends], list[Recorded]], ...] = (append_moved, append_lost, all_later)
+
+
+@st.composite
+def tampered(draw: st.DrawFn) -> tuple[str, list[Recorded], list[Recorded]]:
+    appends = draw(histories())
+    if draw(st.integers(0, 2)) == 0:
+        whole = draw(st.sampled_from(OF_APPENDS))
+        return whole.__name__, flat(appends), whole(draw, appends)
+    single = draw(st.sampled_from(OF_FACTS))
+    return single.__name__, flat(appends), single(draw, flat(appends))
+
+
+@given(histories())
+def test_every_history_that_was_decided_is_accepted(appends: Appends) -> None:
+    history = PackageHistory(ENVELOPE)
+    for append in appends:
+        for index, (stream, fact, at) in enumerate(append):
+            history.feed(stream, fact, at)
+            assert index < len(append) - 1 or not history.unsettled
+    assert history.finish() is not PackageEnd.PARTIAL
+    assert decidable(ENVELOPE, flat(appends))
+
+
+@settings(max_examples=10 * settings().max_examples)
+@given(tampered())
+def test_a_tampered_history_is_accepted_only_if_it_could_have_been_decided(
+    case: tuple[str, list[Recorded], list[Recorded]],
+) -> None:
+    how, before, after = case
+    verdict = accepted(after)
+    event(f"{how}: {'unchanged' if before == after else 'accepted' if verdict else 'refused'}")
+    assert verdict == decidable(ENVELOPE, after)
+
+
+@given(histories(), st.data())
+def test_a_fact_of_an_append_that_is_lost_exchanged_or_set_apart_is_always_refused(appends: Appends, data: st.DataObject) -> None:
+    """The facts of one decision belong together: none of them can go while others stay."""
+    index = data.draw(st.integers(0, len(appends) - 1))
+    append = appends[index]
+    assume(len({stream for stream, _, _ in append}) > 1)
+    lost = data.draw(st.integers(0, len(append) - 1))
+    rest = append[:lost] + append[lost + 1 :]
+    assume(not isinstance(append[lost][1], DocumentSigned | EnvelopeSent))  # a document, or the sending, may have come later
+    assert not accepted(flat([*appends[:index], rest, *appends[index + 1 :]]))
+    apart = retimed(append, len(append) - 1, append[-1][2] + MICROSECOND)
+    assert not accepted(flat([*appends[:index], apart]))
+
+
+@given(histories(), st.data())
+def test_an_invitation_before_what_brings_it_about_is_refused(appends: Appends, data: st.DataObject) -> None:
+    log = flat(appends)
+    invitations = [index for index, (_, fact, _) in enumerate(log) if isinstance(fact, Invited)]
+    assume(invitations)
+    index = data.draw(st.sampled_from(invitations))
+    to = data.draw(st.integers(0, index - 1))
+    earlier = [*log[:to], (*log[index][:2], log[to][2]), *log[to:index], *log[index + 1 :]]
+    assert not accepted(earlier)
+
+
+@given(histories())
+def test_a_signature_of_other_bytes_is_refused(appends: Appends) -> None:
+    log = flat(appends)
+    signed = [index for index, (_, fact, _) in enumerate(log) if isinstance(fact, DocumentSigned)]
+    assume(signed)
+    stream, fact, at = log[signed[0]]
+    assert isinstance(fact, DocumentSigned)
+    other = replace(fact, sha256=document(9).sha256)
+    assert not accepted([*log[: signed[0]], (stream, other, at), *log[signed[0] + 1 :]])
