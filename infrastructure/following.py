@@ -51,22 +51,28 @@ def transient(err: BaseException) -> bool:
 
 
 class LogEntry(NamedTuple):
-    """One row of the log; `entry` is the canonical bytes."""
+    """One row of the log; `stream` is a UUID as text, `entry` the canonical bytes."""
 
     position: int
+    stream: str
+    version: int
     type: str
     entry: bytes
 
 
 def read_entries(conn: Connection, after: int, until: int, leave_out: Sequence[str] = ()) -> list[LogEntry]:
     """The entries at positions `after` + 1 to `until`, in order, but for those of the types to leave out."""
-    with conn.cursor(binary=True) as cursor:
+    with conn.cursor(binary=True, row_factory=_log_entries) as cursor:
         cursor.execute(
-            "SELECT position, type, entry FROM public.log"
+            "SELECT position, stream::text, version, type, entry FROM public.log"
             " WHERE position > %s AND position <= %s AND type <> ALL(%s::text[]) ORDER BY position",
             [after, until, list(leave_out)],
         )
-        return [LogEntry(*row) for row in cursor.fetchall()]
+        return cursor.fetchall()
+
+
+def _log_entries(cursor: object) -> Callable[[Sequence[Any]], LogEntry]:
+    return LogEntry._make
 
 
 def log_position(conn: Connection) -> int:

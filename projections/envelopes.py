@@ -25,10 +25,10 @@ from domain.envelope import (
     ParticipantFailed,
 )
 from domain.signing import Started
-from infrastructure.following import Connection
 from infrastructure.reading import AsyncConnection
 from infrastructure.vault import Reference
-from projections.projection import Item, Projection, ProjectionError, Table
+from projections.projection import Item, Projection, ProjectionError
+from projections.store import Store, Table
 
 #: `personal` lists the paths of the personal values in the entry that created the envelope.
 _DDL: Final = """
@@ -173,10 +173,14 @@ def _ended(status: EnvelopeStatus) -> Callable[[_Envelope, Item], None]:
     def end(row: _Envelope, item: Item) -> None:
         row["status"] = status
         row["ended_at"] = item.at
-        if item.personal:
-            row["reason_version"] = item.version
 
     return end
+
+
+def _cancelled(row: _Envelope, item: Item) -> None:
+    _ended(EnvelopeStatus.CANCELLED)(row, item)
+    if "/reason" in item.personal:
+        row["reason_version"] = item.version
 
 
 _CHANGES: Final[Mapping[str, Callable[[_Envelope, Item], None]]] = {
@@ -189,21 +193,21 @@ _CHANGES: Final[Mapping[str, Callable[[_Envelope, Item], None]]] = {
     CertificateIssued.TYPE: _certificate_issued,
     EnvelopeCompleted.TYPE: _ended(EnvelopeStatus.COMPLETED),
     EnvelopeDeclined.TYPE: _ended(EnvelopeStatus.DECLINED),
-    EnvelopeCancelled.TYPE: _ended(EnvelopeStatus.CANCELLED),
+    EnvelopeCancelled.TYPE: _cancelled,
     EnvelopeExpired.TYPE: _ended(EnvelopeStatus.EXPIRED),
     EnvelopeFailed.TYPE: _ended(EnvelopeStatus.FAILED),
 }
 
 
-def _fold(conn: Connection, items: Sequence[Item]) -> None:
+def _fold(store: Store, items: Sequence[Item]) -> None:
     slots: dict[str, str] = {}
     for item in items:
         if item.type == EnvelopeCreated.TYPE:
             slots.update((slot["participant"], item.stream) for slot in item.data["participants"])
     started = {item.stream for item in items if item.type == Started.TYPE}
-    envelope_of = {**slots, **{slot["participant"]: slot["envelope"] for slot in _SLOTS.load(conn, started - slots.keys())}}
+    envelope_of = {**slots, **{slot["participant"]: slot["envelope"] for slot in store.load(_SLOTS, started - slots.keys())}}
     touched = {envelope_of.get(item.stream, item.stream) for item in items}
-    rows = {row["id"]: row for row in _ENVELOPES.load(conn, touched - set(slots.values()))}
+    rows = {row["id"]: row for row in store.load(_ENVELOPES, touched - set(slots.values()))}
     for item in items:
         if item.type == EnvelopeCreated.TYPE:
             rows[item.stream] = _created(item)
@@ -213,8 +217,8 @@ def _fold(conn: Connection, items: Sequence[Item]) -> None:
             raise ProjectionError(f"{item.type} in stream {item.stream}, whose envelope was never created")
         _CHANGES[item.type](row, item)
         row["updated_at"] = item.at
-    _ENVELOPES.save(conn, rows.values())
-    _SLOTS.save(conn, ({"participant": participant, "envelope": envelope} for participant, envelope in slots.items()))
+    store.save(_ENVELOPES, rows.values())
+    store.save(_SLOTS, [_Slot(participant=participant, envelope=envelope) for participant, envelope in slots.items()])
 
 
 ENVELOPES: Final = Projection(

@@ -10,10 +10,11 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final
 
 from infrastructure.codec import FACTS
-from infrastructure.following import Connection, LogEntry
+from infrastructure.following import LogEntry
+from projections.store import Store
 
 
 class ProjectionError(Exception):
@@ -21,38 +22,53 @@ class ProjectionError(Exception):
 
 
 class Item:
-    """An entry as folds see it. `at` is its time as spelled, `personal` maps paths to commitments."""
+    """An entry as folds see it: its columns in the log, and what is in its bytes once that is asked for.
 
-    __slots__ = ("at", "data", "fault", "personal", "position", "stream", "type", "version")
+    `stream` is a UUID as text. Many facts say all by their type; their bytes are never parsed.
+    """
 
-    at: str
-    data: Mapping[str, Any]
-    personal: Mapping[str, str]
-    stream: str
-    version: int
+    __slots__ = ("_entry", "_raw", "position", "stream", "type", "version")
 
     def __init__(self, row: LogEntry) -> None:
-        self.position, self.type, raw = row
-        self.fault: Exception | None = None
+        self.position, self.stream, self.version, self.type, self._raw = row
+        self._entry: Mapping[str, Any] | None = None
+
+    @property
+    def at(self) -> str:
+        """The entry's time as it is spelled."""
+        if self._raw[:7] != b'{"at":"':
+            raise ProjectionError("its bytes are not a canonical entry")
+        return self._raw[7:34].decode()  # the first member, always 27 characters long (domain.entry)
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The fact's members."""
+        data: Mapping[str, Any] = (self._entry or self._parse())["data"]
+        return data
+
+    @property
+    def personal(self) -> Mapping[str, str]:
+        """Paths to commitments."""
+        personal: Mapping[str, str] = (self._entry or self._parse())["personal"]
+        return personal
+
+    def _parse(self) -> Mapping[str, Any]:
         try:
-            entry = _DECODE(raw.decode())
-            self.at = entry["at"]
-            self.data = entry["data"]
-            self.personal = entry["personal"]
-            self.stream = entry["stream"]
-            self.version = entry["version"]
-        except (ValueError, KeyError, TypeError) as err:
-            self.fault = ProjectionError(f"not an entry: {err!r}")
+            entry: Mapping[str, Any] = _DECODE(self._raw.decode())[0]
+        except ValueError as err:
+            raise ProjectionError(f"its bytes are not JSON: {err}") from err
+        self._entry = entry
+        return entry
 
 
-_DECODE: Final = json.JSONDecoder().decode
+_DECODE: Final = json.JSONDecoder().raw_decode
 
-Fold = Callable[[Connection, Sequence[Item]], None]
+Fold = Callable[[Store, Sequence[Item]], None]
 
 
 @dataclass(frozen=True)
 class Projection:
-    """A read model's write side. The connection's search path leads to its tables.
+    """A read model's write side. Its tables are found through the connection's search path.
 
     `ddl` makes the tables and `indexes` what they are searched by; a change of either makes them anew,
     and so does a new `number`, for a fold that fills them otherwise. `fold` gets the entries of the types it
@@ -81,12 +97,10 @@ class Projection:
         object.__setattr__(self, "revision", f"{self.number}-{digest}")
 
     def take(self, items: Iterable[Item]) -> list[Item]:
-        """The items to fold; raises ProjectionError for one that is damaged or of an unknown fact."""
-        taken = []
+        """The items to fold; raises ProjectionError for one of an unknown fact."""
+        handles, taken = self.handles, []
         for item in items:
-            if item.type in self.handles:
-                if item.fault is not None:
-                    raise item.fault
+            if item.type in handles:
                 taken.append(item)
             elif item.type not in self.skips and item.type.partition(".")[0] in self.kinds:
                 raise ProjectionError(f"{item.type} is not a fact that this version knows")
@@ -97,34 +111,3 @@ def left_out(projections: Iterable[Projection]) -> list[str]:
     """The types that none of the projections needs to see."""
     wanted = {name for projection in projections for name in projection.handles}
     return sorted(FACTS.keys() - wanted)
-
-
-Row = TypeVar("Row")
-
-
-class Table(Generic[Row]):
-    """Reads and writes whole rows as JSON; `Row` is a TypedDict with the table's columns."""
-
-    def __init__(self, name: str, key: Sequence[str], columns: Iterable[str]) -> None:
-        keys, names = ", ".join(key), list(columns)
-        rest = [column for column in names if column not in key]
-        self._load = f"SELECT to_jsonb(t) FROM {name} AS t WHERE {key[0]} = ANY(%s::uuid[])".encode()  # noqa: S608
-        self._save = (
-            f"INSERT INTO {name} ({', '.join(names)}) SELECT {', '.join(names)}"  # noqa: S608
-            f" FROM json_populate_recordset(NULL::{name}, %s::json)"
-            f" ON CONFLICT ({keys}) DO UPDATE SET ({', '.join(rest)}) = ROW ({', '.join(f'excluded.{column}' for column in rest)})"
-        ).encode()
-
-    def load(self, conn: Connection, keys: Iterable[str]) -> list[Row]:
-        """The rows whose first key column is one of `keys` (UUIDs as text)."""
-        wanted = list(keys)
-        return [cast(Row, row) for (row,) in conn.execute(self._load, [wanted]).fetchall()] if wanted else []
-
-    def save(self, conn: Connection, rows: Iterable[Row]) -> None:
-        """Inserts the rows, or replaces those of the same key."""
-        written = list(rows)
-        if written:
-            conn.execute(self._save, [_ENCODE(written)])
-
-
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode

@@ -20,6 +20,7 @@ from infrastructure.following import (
 )
 from projections import PROJECTIONS
 from projections.projection import Item, Projection, left_out
+from projections.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +70,10 @@ def _advance(conn: Connection, group: Sequence[Projection], items: Sequence[Item
     try:
         with conn.transaction():
             move(conn, {each.name: each.revision for each in group}, position, until)
+            store = Store(conn)
             for each in group:
                 if taken := each.take(items):
-                    each.fold(conn, taken)
+                    each.fold(store, taken)
             # Crash point: up to here neither rows nor position have changed. With the commit both have.
         return True
     except Overtaken:

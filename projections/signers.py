@@ -29,10 +29,10 @@ from domain.signing import (
     SigningStatus,
     Started,
 )
-from infrastructure.following import Connection
 from infrastructure.reading import AsyncConnection
 from infrastructure.vault import Reference
-from projections.projection import Item, Projection, ProjectionError, Table
+from projections.projection import Item, Projection, ProjectionError
+from projections.store import Store, Table
 
 #: `personal` lists the paths of the personal values in the entry that created the process.
 _DDL: Final = """
@@ -181,9 +181,9 @@ _CHANGES: Final[Mapping[str, Callable[[_Signer, Item], None]]] = {
 _SKIPPED: Final = (InvitationDelivered, InvitationBounced, DocumentViewed, OtpSent, OtpVerified, OtpFailed, ConsentGiven)
 
 
-def _fold(conn: Connection, items: Sequence[Item]) -> None:
+def _fold(store: Store, items: Sequence[Item]) -> None:
     created = {item.stream for item in items if item.type == ProcessCreated.TYPE}
-    rows = {row["id"]: row for row in _SIGNERS.load(conn, {item.stream for item in items} - created)}
+    rows = {row["id"]: row for row in store.load(_SIGNERS, {item.stream for item in items} - created)}
     for item in items:
         if item.type == ProcessCreated.TYPE:
             rows[item.stream] = _created(item)
@@ -193,7 +193,7 @@ def _fold(conn: Connection, items: Sequence[Item]) -> None:
             raise ProjectionError(f"{item.type} in stream {item.stream}, whose process was never created")
         _CHANGES[item.type](row, item)
         row["updated_at"] = item.at
-    _SIGNERS.save(conn, rows.values())
+    store.save(_SIGNERS, rows.values())
 
 
 SIGNERS: Final = Projection(

@@ -18,10 +18,10 @@ from domain.template import (
     VersionAdded,
     VersionDeleted,
 )
-from infrastructure.following import Connection
 from infrastructure.reading import AsyncConnection
 from infrastructure.vault import Reference
-from projections.projection import Item, Projection, ProjectionError, Table
+from projections.projection import Item, Projection, ProjectionError
+from projections.store import Store, Table
 
 #: `versions` are the numbers that have not been deleted; `entry` is the version, in the template's
 #: stream, of the entry that holds the commitments to a version's name and description.
@@ -91,11 +91,11 @@ _VERSIONS: Final = Table[_Version]("template_versions", ["template", "version"],
 class _Rows:
     """The rows that a batch concerns; only those that it changed are written."""
 
-    def __init__(self, conn: Connection, items: Sequence[Item]) -> None:
+    def __init__(self, store: Store, items: Sequence[Item]) -> None:
         created = {item.stream for item in items if item.type == TemplateCreated.TYPE}
         before = {item.stream for item in items} - created
-        self.templates = {row["id"]: row for row in _TEMPLATES.load(conn, before)}
-        self.versions = {(row["template"], row["version"]): row for row in _VERSIONS.load(conn, before)}
+        self.templates = {row["id"]: row for row in store.load(_TEMPLATES, before)}
+        self.versions = {(row["template"], row["version"]): row for row in store.load(_VERSIONS, before)}
         self._changed: set[tuple[str, int]] = set()
 
     def template(self, item: Item) -> _Template:
@@ -127,9 +127,9 @@ class _Rows:
         self.versions[key]["updated_at"] = item.at
         return self.versions[key]
 
-    def save(self, conn: Connection) -> None:
-        _TEMPLATES.save(conn, self.templates.values())
-        _VERSIONS.save(conn, (self.versions[key] for key in sorted(self._changed)))
+    def save(self, store: Store) -> None:
+        store.save(_TEMPLATES, self.templates.values())
+        store.save(_VERSIONS, (self.versions[key] for key in sorted(self._changed)))
 
 
 def _created(rows: _Rows, item: Item) -> None:
@@ -184,12 +184,12 @@ _HANDLERS: Final = {
 }
 
 
-def _fold(conn: Connection, items: Sequence[Item]) -> None:
-    rows = _Rows(conn, items)
+def _fold(store: Store, items: Sequence[Item]) -> None:
+    rows = _Rows(store, items)
     for item in items:
         _HANDLERS[item.type](rows, item)
         rows.template(item)["updated_at"] = item.at
-    rows.save(conn)
+    rows.save(store)
 
 
 TEMPLATES: Final = Projection(
