@@ -4,6 +4,7 @@
 once. When others were faster it decides again on fresh state, a few times, then refuses as a conflict.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, TypeVar, cast, get_args
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from domain import coordination, erasure, template
 from domain.actor import Actor
@@ -184,6 +186,7 @@ class Ledger:
         self._invitations = invitations
         self._clock = clock
         self._cache: OrderedDict[UUID, tuple[int, State]] = OrderedDict()
+        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def handle(self, command: Command, by: Actor, render: Render, *, key: Key | None = None, credits: int = 0) -> Answer:
         """Decides and appends, then renders the answer; with a key seen before, gives the first answer.
@@ -240,31 +243,47 @@ class Ledger:
             raise IdempotentAnswerErased from err
 
     async def _decide_and_append(self, command: Command, by: Actor, render: Render, key: Key | None, credits: int) -> Answer:
-        fresh = False
-        for _ in range(ATTEMPTS):
-            loaded: dict[UUID, _Loaded] = {}
-            try:
-                decided = await self._decide(command, loaded, fresh=fresh)
-            except Refusal:
-                if any(item.cached for item in loaded.values()):
-                    fresh = True
-                    continue
-                raise
-            try:
-                answer, _ = await self._append(decided, by, render, key, credits)
-                return answer
-            except StaleAppend:
-                fresh = True
-                for stream in loaded:
-                    self._cache.pop(stream, None)
-                self._vault.forget(disclosure.subject for _, disclosure in decided.disclosures)
-            except KeyReused as err:
-                raise IdempotencyKeyReused from err
-            except AnswerErased as err:
-                raise IdempotentAnswerErased from err
-            except CreditsExhausted as err:
-                raise CreditsInsufficient from err
-        raise Conflict
+        answer = await self._attempt(command, by, render, key, credits, fresh=False)
+        if answer is None:
+            # Those who come second take turns. All at once they would collide again, one winning each time.
+            async with self._turn(command):
+                for _ in range(ATTEMPTS - 1):
+                    answer = await self._attempt(command, by, render, key, credits, fresh=True)
+                    if answer is not None:
+                        break
+        if answer is None:
+            raise Conflict
+        return answer
+
+    def _turn(self, command: Command) -> asyncio.Lock:
+        """Held by the one task of this process that decides again for an aggregate."""
+        return self._turns.setdefault(command.template if isinstance(command, TemplateCommand) else command.envelope, asyncio.Lock())
+
+    async def _attempt(
+        self, command: Command, by: Actor, render: Render, key: Key | None, credits: int, *, fresh: bool
+    ) -> Answer | None:
+        """One decision and its append; None if it has to be decided again on fresh state."""
+        loaded: dict[UUID, _Loaded] = {}
+        try:
+            decided = await self._decide(command, loaded, fresh=fresh)
+        except Refusal:
+            if any(item.cached for item in loaded.values()):
+                return None
+            raise
+        try:
+            answer, _ = await self._append(decided, by, render, key, credits)
+        except StaleAppend:
+            for stream in loaded:
+                self._cache.pop(stream, None)
+            self._vault.forget(disclosure.subject for _, disclosure in decided.disclosures)
+            return None
+        except KeyReused as err:
+            raise IdempotencyKeyReused from err
+        except AnswerErased as err:
+            raise IdempotentAnswerErased from err
+        except CreditsExhausted as err:
+            raise CreditsInsufficient from err
+        return answer
 
     async def _decide(self, command: Command, loaded: dict[UUID, _Loaded], *, fresh: bool) -> _Decided:
         """Fills `loaded` with what the decision rests on, also when it raises a Refusal."""
