@@ -19,7 +19,7 @@ from api.http import App, Receive, RequestLimits, Scope, Send
 from api.surfaces import files, health, partner, sessions
 from infrastructure.blobs import BlobStore
 from infrastructure.clock import Clock, SystemClock
-from infrastructure.database import async_pool, connect
+from infrastructure.database import async_pool
 from infrastructure.expiry import Expiry
 from infrastructure.following import Follower
 from infrastructure.identity import Identity
@@ -72,9 +72,8 @@ async def running(installation: Installation, *, clock: Clock | None = None, fol
 
 
 def _prepare_read_models(installation: Installation) -> None:
-    with connect(installation.urls.owner) as connection:
-        for name in ensure_tables(connection):
-            log.info("read model %s was built from the log", name)
+    for name in ensure_tables(installation.urls.owner):
+        log.info("read model %s was built from the log", name)
 
 
 async def _open(stack: AsyncExitStack, installation: Installation, clock: Clock) -> Deps:

@@ -2,14 +2,23 @@
 
 import asyncio
 import logging
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from api import cli_identity, cli_projections, cli_verify
 from api.cli_context import fail, installation
+from api.demo import DemoFailed, Server, answers, own_server
+from api.demo import run as run_demo
 from api.serving import serve as run_server
 from api.serving import work as run_worker
+from infrastructure.clock import SystemClock
+from infrastructure.database import async_pool
+from infrastructure.identity import Identity
+from infrastructure.installation import Installation
 from infrastructure.settings import Settings, variable
 
 app = typer.Typer(
@@ -43,6 +52,40 @@ def worker() -> None:
     """Runs the followers alone, beside API processes started with --no-followers."""
     with installation() as opened:
         asyncio.run(run_worker(opened))
+
+
+@app.command()
+def demo(
+    url: Annotated[str | None, typer.Option(help="Base URL of a running server. Default: the one of these settings.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="Tenant id, with --key. Default: a tenant made for the demonstration.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Partner credential of --tenant.")] = None,
+    outbox: Annotated[
+        Path | None, typer.Option(help="Folder of the server's invitations. Default: outbox in the data folder.")
+    ] = None,
+) -> None:
+    """Drives one signing over HTTP, from template to completed document, and verifies its chain."""
+    if (tenant is None) != (key is None):
+        fail("--tenant and --key go together.")
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        with installation() as opened, ExitStack() as stack:
+            base_url = url or opened.settings.base_url
+            if url is None and not answers(base_url):
+                base_url = stack.enter_context(own_server(console))
+            if tenant is None or key is None:
+                tenant, key = asyncio.run(_demo_tenant(opened))
+            run_demo(Server(base_url, tenant, key, outbox or opened.settings.data / "outbox"), console)
+    except DemoFailed as err:
+        fail(f"The demonstration failed: {err}")
+
+
+async def _demo_tenant(opened: Installation) -> tuple[str, str]:
+    async with async_pool(opened.urls.service, max_size=1) as pool:
+        identity = Identity(pool, opened.keys, SystemClock())
+        tenant = await identity.create_tenant("Demonstration")
+        return str(tenant), (await identity.create_partner_key(tenant, "KEY")).secret
 
 
 @app.command()

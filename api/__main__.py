@@ -1,0 +1,5 @@
+"""`python -m api` is the command `countersign`."""
+
+from api.cli import main
+
+main()
