@@ -96,6 +96,9 @@ WORDS: Final[Mapping[str, Word]] = {
     EnvelopeExpired.TYPE: Word("DOCUMENT_EXPIRED"),
 }
 
+#: A process's one-time codes after its first.
+OTP_RESENT: Final = Word("OTP_RESENT")
+
 _DESCRIPTION: Final = (
     "Process identifier returned on document creation or within participants; a document's identifier gives the merged"
     " timeline of the document and all its processes."
@@ -110,7 +113,9 @@ async def index(
     found = await _timeline(request, process)
     if found is None or found.tenant != caller.tenant or found.mode is not MODE:
         raise Failed(absent("Process not found.", {"processId": process}))
-    return send_answer(LISTED.answer(request, [_event(found, entry) for entry in found.entries]))
+    first_codes = {entry.stream: entry.position for entry in reversed(found.entries) if entry.type == OtpSent.TYPE}
+    data = [_event(found, entry, resent=first_codes.get(entry.stream) != entry.position) for entry in found.entries]
+    return send_answer(LISTED.answer(request, data))
 
 
 async def _timeline(request: Request, process: str) -> Timeline | None:
@@ -124,8 +129,8 @@ async def _timeline(request: Request, process: str) -> Timeline | None:
         return await timeline.of_envelope(connection, wanted)
 
 
-def _event(found: Timeline, entry: TimelineEntry) -> Event:
-    word = WORDS[entry.type]
+def _event(found: Timeline, entry: TimelineEntry, *, resent: bool) -> Event:
+    word = OTP_RESENT if resent and entry.type == OtpSent.TYPE else WORDS[entry.type]
     of_document = entry.stream == found.envelope
     return Event(
         event_id=event_id(entry.at, entry.leaf),
