@@ -96,6 +96,12 @@ class Faults:
             if fault.position == position and fault.stream is None:
                 self._kept[index] = replace(fault, stream=stream, version=version)
 
+    def withdraw(self, kind: FaultKind, position: int) -> None:
+        """Takes back a fault at `position` that another one has turned out to explain."""
+        kept = [fault for fault in self._kept if (fault.kind, fault.position) != (kind, position)]
+        self.counts[kind] -= len(self._kept) - len(kept)
+        self._kept = kept
+
     def replace_all(self, kind: FaultKind, by: Fault) -> None:
         """Puts one fault in the place of all of a kind, when they turn out to have one cause."""
         del self.counts[kind]

@@ -283,8 +283,10 @@ class History:
         if displaced:
             stream.sound = False
             self.replay.stop(entry, stream)
+            self.losses.disturbed(position)
             if entry.version != stream.version + 1:
-                self._astray[entry.stream, entry.version] = held.leaf
+                if not self.losses.found(entry.stream, entry.version):
+                    self._astray[entry.stream, entry.version] = held.leaf
                 return
         elif entry.version != stream.version + 1:
             self._gather(entry.stream, stream)
@@ -394,8 +396,7 @@ class History:
         elif head.version == stream.version:
             kind = FaultKind.REORDERED
             detail = f"its last entry was recorded at position {head.position} and stands at {stream.position}"
-            if stream.position in self._displaced or self.faults.counts[FaultKind.REORDERED]:
-                return
+            self.faults.withdraw(FaultKind.ILLEGAL_HISTORY, stream.position)
         self.faults.add(kind, detail, position=stream.position or None, stream=stream_id, version=stream.version, line=line)
 
     def _shorter(self, stream_id: UUID, stream: Stream, head: Head, line: int | None) -> None:

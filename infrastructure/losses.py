@@ -33,7 +33,7 @@ class Losses:
         self._unreadable: dict[int, tuple[UUID, int] | None] = {}
         self._hints: dict[int, tuple[UUID, int]] = {}
         self._gaps: list[_Gap] = []
-        #: The greatest position known to be lost, 0 if none is.
+        #: The greatest position at which what was recorded there does not stand, 0 if there is none.
         self.last = 0
         #: Whether entries were lost whose stream is not known.
         self.unnamed = False
@@ -47,6 +47,10 @@ class Losses:
         """What stands at `position` is not what was recorded there."""
         hint = self._hints.pop(position, None)
         self._unreadable[position] = hint if stream is None or version is None else (stream, version)
+        self.last = max(self.last, position)
+
+    def disturbed(self, position: int) -> None:
+        """What stands at `position` belongs elsewhere, and is not lost."""
         self.last = max(self.last, position)
 
     def hint(self, position: int, stream: UUID | None, version: int | None) -> None:

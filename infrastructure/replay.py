@@ -61,6 +61,7 @@ class Replay:
     def take(self, entry: Entry, position: int, stream: Replayed) -> None:
         """Folds in the next entry of its stream; raises ImpossibleHistory."""
         if entry.stream in self._stopped:
+            self.stop(entry, stream)
             return
         fact = _fact_of(entry)
         if stream.package is None and not stream.state:

@@ -67,11 +67,7 @@ class Spill(Generic[V]):
         self._capacity = capacity
         self._live: OrderedDict[UUID, V] = OrderedDict()
         self._spilled = 0
-        # An empty name is SQLite's private temporary database, deleted when it is closed (sqlite.org/inmemorydb.html).
-        self._file = sqlite3.connect("", isolation_level=None)
-        self._file.execute("PRAGMA journal_mode = OFF")
-        self._file.execute("PRAGMA synchronous = OFF")
-        self._file.execute("CREATE TABLE spilled (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
+        self._file: sqlite3.Connection | None = None
 
     def __len__(self) -> int:
         return len(self._live) + self._spilled
@@ -92,14 +88,17 @@ class Spill(Generic[V]):
     def items(self) -> Iterator[tuple[UUID, V]]:
         """Everything, in no particular order; nothing may be put meanwhile."""
         yield from self._live.items()
-        for key, value in self._file.execute("SELECT key, value FROM spilled"):
-            yield UUID(bytes=key), _load(value)
+        if self._file is not None:
+            for key, value in self._file.execute("SELECT key, value FROM spilled"):
+                yield UUID(bytes=key), _load(value)
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def _recall(self, key: UUID) -> V | None:
-        row = self._file.execute("DELETE FROM spilled WHERE key = ? RETURNING value", [key.bytes]).fetchone()
+        query = "DELETE FROM spilled WHERE key = ? RETURNING value"
+        row = None if self._file is None else self._file.execute(query, [key.bytes]).fetchone()
         if row is None:
             return None
         self._spilled -= 1
@@ -109,10 +108,20 @@ class Spill(Generic[V]):
 
     def _make_room(self) -> None:
         leaving = [self._live.popitem(last=False) for _ in range(max(self._capacity // 10, 1))]
-        self._file.execute("BEGIN")
-        self._file.executemany("INSERT INTO spilled VALUES (?, ?)", ((key.bytes, _dump(value)) for key, value in leaving))
-        self._file.execute("COMMIT")
+        file = self._file = self._file or _temporary()
+        file.execute("BEGIN")
+        file.executemany("INSERT INTO spilled VALUES (?, ?)", ((key.bytes, _dump(value)) for key, value in leaving))
+        file.execute("COMMIT")
         self._spilled += len(leaving)
+
+
+def _temporary() -> sqlite3.Connection:
+    # An empty name is SQLite's private temporary database, deleted when it is closed (sqlite.org/inmemorydb.html).
+    file = sqlite3.connect("", isolation_level=None)
+    file.execute("PRAGMA journal_mode = OFF")
+    file.execute("PRAGMA synchronous = OFF")
+    file.execute("CREATE TABLE spilled (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
+    return file
 
 
 def _dump(value: object) -> bytes:

@@ -195,7 +195,7 @@ class _Check:
         history.finish()
         if not self._faults:
             self._compare_seal(trailer)
-        self._one_cause_for_all()
+        self._one_cause_for_all(trailer)
         progress(self._bytes)
         return Report(history, header, self._checked(), self._absent())
 
@@ -281,13 +281,13 @@ class _Check:
             )
             self._faults.add(FaultKind.MODIFIED, detail, line=self._line)
 
-    def _one_cause_for_all(self) -> None:
-        """When all entries name one other ledger, it is the header that is wrong."""
+    def _one_cause_for_all(self, trailer: Trailer | None) -> None:
+        """When all entries name one other ledger, it is the header that is wrong; whether by accident shows in the seal."""
         others = self._history.ledgers
         if len(others) == 1 and others.total() == self._history.entries:
-            name = next(iter(others))
-            detail = f"the header names the ledger {self._header.ledger!r}, every entry is of {name!r}"
-            self._faults.replace_all(FaultKind.FOREIGN, Fault(FaultKind.FOREIGN, detail, line=1))
+            kind = FaultKind.FOREIGN if trailer is None or self._sealed(trailer) else FaultKind.MODIFIED
+            detail = f"the header names the ledger {self._header.ledger!r}, every entry is of {next(iter(others))!r}"
+            self._faults.replace_all(FaultKind.FOREIGN, Fault(kind, detail, line=1))
 
     def _checked(self) -> list[str]:
         whole = self._header.scope.kind is ScopeKind.LOG

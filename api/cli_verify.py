@@ -1,0 +1,166 @@
+"""The commands for auditors: check the log in the database, export it, check an export without a server."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+
+from api.cli_context import say
+from api.cli_progress import progress
+from api.cli_report import print_report, write_json
+from domain.faults import Verdict
+from domain.ids import IdError
+from infrastructure.database import DatabaseUrls
+from infrastructure.embedded import EmbeddedServerError, start_embedded
+from infrastructure.export import NothingToExport
+from infrastructure.export import export as write_export
+from infrastructure.export_format import Scope, ScopeKind
+from infrastructure.fsck import fsck as check_database
+from infrastructure.settings import Settings, SettingsError
+from infrastructure.snapshot import SnapshotError
+from infrastructure.verification import Expectations, ExportUnreadable, Report
+from infrastructure.verification import verify as check_file
+
+app = typer.Typer()
+
+#: The command could not do its work, so nothing is known.
+COULD_NOT_CHECK: Final = 2
+
+_EXIT_CODES: Final = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.INDETERMINATE: COULD_NOT_CHECK}
+
+_HEAD: Final = re.compile(r"([1-9][0-9]{0,15}):([0-9a-fA-F]{64})")
+
+Heads = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--head",
+        metavar="POSITION:LEAF",
+        help="A receipt that you kept: the entry at this position must have this leaf hash. May be repeated.",
+    ),
+]
+Origin = Annotated[str | None, typer.Option("--expect-ledger", metavar="ORIGIN", help="The ledger's name must be this one.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+
+
+@app.command()
+def fsck(head: Heads = None, expect_ledger: Origin = None, as_json: AsJson = False) -> None:
+    """Checks the whole log in the database: every entry, leaf, chain, head and position.
+
+    Exit code 0 if all holds, 1 if faults were found, 2 if it could not be checked.
+    """
+    expectations = _expectations(head, expect_ledger)
+    with _database() as url, progress() as tell:
+        try:
+            report = check_database(url, expectations, tell)
+        except SnapshotError as err:
+            _give_up(str(err))
+    _finish(report, as_json=as_json)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An export, plain or gzip.")],
+    head: Heads = None,
+    expect_ledger: Origin = None,
+    as_json: AsJson = False,
+) -> None:
+    """Checks an exported log without the server, its database or a network.
+
+    Exit code 0 if it is valid, 1 if it is not, 2 if it cannot be read or not wholly be judged.
+    """
+    expectations = _expectations(head, expect_ledger)
+    with progress(in_bytes=True) as tell:
+        try:
+            size = file.stat().st_size
+            report = check_file(file, expectations, lambda done: tell("verify", done, size))
+        except (ExportUnreadable, OSError) as err:
+            _give_up(f"{file}: {err}")
+    _finish(report, as_json=as_json)
+
+
+@app.command()
+def export(
+    target: Annotated[str, typer.Argument(metavar="FILE", help="Where to write; - is standard output.")],
+    process: Annotated[str | None, typer.Option(metavar="ID", help="Only this process (<envelope>-<participant>).")] = None,
+    envelope: Annotated[str | None, typer.Option(metavar="ID", help="Only this envelope with all its processes.")] = None,
+    template: Annotated[str | None, typer.Option(metavar="ID", help="Only this template.")] = None,
+) -> None:
+    """Writes the log as JSON lines that `countersign verify` checks anywhere. It holds no personal data.
+
+    Exit code 0 if it was written, 2 if it was not.
+    """
+    scope = _scope(process=process, envelope=envelope, template=template)
+    path = None if target == "-" else Path(target)
+    with _database() as url, progress() as tell:
+        try:
+            exported = write_export(url, scope, path, lambda done, total: tell("export", done, total))
+        except (NothingToExport, SnapshotError, OSError) as err:
+            _give_up(str(err))
+    say(f"{exported.entries:,} entries up to position {exported.position:,}, SHA-256 before the trailer {exported.sha256}")
+
+
+def _scope(*, process: str | None, envelope: str | None, template: str | None) -> Scope:
+    asked = [
+        (kind, id)
+        for kind, id in ((ScopeKind.PROCESS, process), (ScopeKind.ENVELOPE, envelope), (ScopeKind.TEMPLATE, template))
+        if id is not None
+    ]
+    if len(asked) > 1:
+        raise typer.BadParameter("choose one of --process, --envelope and --template")
+    if not asked:
+        return Scope(ScopeKind.LOG)
+    kind, id = asked[0]
+    try:
+        return Scope.of(kind, id)
+    except IdError as err:
+        raise typer.BadParameter(str(err), param_hint=f"--{kind.value}") from err
+
+
+def _expectations(heads: list[str] | None, ledger: str | None) -> Expectations:
+    known = {}
+    for text in heads or ():
+        match = _HEAD.fullmatch(text)
+        if match is None:
+            raise typer.BadParameter("a head is a position, a colon and 64 hex digits", param_hint="--head")
+        known[int(match[1])] = bytes.fromhex(match[2])
+    return Expectations(known, ledger)
+
+
+@contextmanager
+def _database() -> Iterator[str]:
+    """The service's URL of a database that is there already: a check makes nothing and changes nothing."""
+    try:
+        settings = Settings.read()
+        if settings.database_url is not None:
+            yield DatabaseUrls.of(settings.database_url).service
+            return
+        if not (settings.data / "postgres").is_dir():
+            _give_up(f"There is no database in {settings.data}. Set COUNTERSIGN_DATA to the folder of one, or DATABASE_URL.")
+        with start_embedded(settings.data, say) as server:
+            yield server.service_url
+    except (SettingsError, EmbeddedServerError) as err:
+        _give_up(str(err))
+
+
+def _give_up(reason: str) -> NoReturn:
+    say(reason)
+    raise typer.Exit(COULD_NOT_CHECK)
+
+
+def _finish(report: Report, *, as_json: bool) -> NoReturn:
+    try:
+        if as_json:
+            write_json(report, sys.stdout)
+        else:
+            print_report(report)
+        raise typer.Exit(_EXIT_CODES[report.verdict])
+    finally:
+        report.close()
+
+
+if __name__ == "__main__":
+    app()
