@@ -56,7 +56,9 @@ class InvitationText:
     @property
     def asked(self) -> str:
         """`Example Ltd asks you to sign 2 documents`"""
-        return f"{one_line(self.sender)} asks you to sign {'a document' if self.documents == 1 else f'{self.documents} documents'}"
+        return (
+            f"{one_line(self.sender)} asks you to sign {'a document' if self.documents == 1 else f'{self.documents} documents'}"
+        )
 
 
 def compose(text: InvitationText, base_url: str, mail_from: str, now: datetime) -> EmailMessage:

@@ -176,7 +176,10 @@ class Invitations:
 
         follower = Follower(self._url, FOLLOWER, step, self._listener)
         follower.start()
-        lanes = [asyncio.create_task(self._send_all(lane, stop), name=f"countersign-invitations-{n}") for n, lane in enumerate(self._lanes)]
+        lanes = [
+            asyncio.create_task(self._send_all(lane, stop), name=f"countersign-invitations-{n}")
+            for n, lane in enumerate(self._lanes)
+        ]
         try:
             await stop.wait()
             self._wake()

@@ -127,7 +127,9 @@ class SmtpMailer:
                 raise MailRefused from None  # the server does not speak SMTPUTF8 (RFC 6531)
             raise MailUnavailable("the server does not offer what the settings ask for") from None
         except smtplib.SMTPDataError as err:
-            raise (MailRefused(err.smtp_code) if _permanent(err.smtp_code) else MailUnavailable(f"reply {err.smtp_code}")) from None
+            raise (
+                MailRefused(err.smtp_code) if _permanent(err.smtp_code) else MailUnavailable(f"reply {err.smtp_code}")
+            ) from None
         except smtplib.SMTPResponseException as err:
             # Refused as a client or as a sender: nothing that the recipient could have caused.
             raise MailUnavailable(f"reply {err.smtp_code}") from None

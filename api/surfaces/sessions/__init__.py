@@ -62,10 +62,18 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _header(name: str, description: str, *, required: bool = False, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": required, "description": description, "schema": {"type": "string", **schema}}
+    return {
+        "name": name,
+        "in": "header",
+        "required": required,
+        "description": description,
+        "schema": {"type": "string", **schema},
+    }
 
 
-_AUTHORIZATION: Final = _header("Authorization", "`Bearer sk_live_...` or `Bearer sk_test_...`: a key of the session's organization.")
+_AUTHORIZATION: Final = _header(
+    "Authorization", "`Bearer sk_live_...` or `Bearer sk_test_...`: a key of the session's organization."
+)
 _VERSION: Final = _header(VERSION_HEADER, "The version of the API that the client was written for.", format="date")
 
 
@@ -86,7 +94,10 @@ _VERSION: Final = _header(VERSION_HEADER, "The version of the API that the clien
                 maxLength=MAX_KEY_CHARACTERS,
             ),
         ],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Completion"}}}},
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Completion"}}},
+        },
     },
 )
 async def complete(request: Request, id: str) -> Response:
@@ -183,6 +194,10 @@ class _Application(FastAPI):
             known_schemas.update(schemas(Completion, ProblemDocument))
             for unused in ("HTTPValidationError", "ValidationError"):
                 known_schemas.pop(unused, None)
+            for operation in (each for item in document["paths"].values() for each in item.values()):
+                # The framework's own 422 for path parameters: an id that is none is not found here.
+                if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+                    del operation["responses"]["422"]
         return self.openapi_schema or document
 
 

@@ -87,7 +87,9 @@ def visible(signing: Signing | None, organization: OrganizationKey | None) -> Si
     if organization is not None and organization.tenant != signing.tenant:
         raise Problem(NOT_FOUND, "There is no such signing session.")
     if organization is not None and organization.mode is not signing.mode:
-        raise Problem(NOT_IN_MODE, f"The signing session is of mode {signing.mode.value}, the key of mode {organization.mode.value}.")
+        raise Problem(
+            NOT_IN_MODE, f"The signing session is of mode {signing.mode.value}, the key of mode {organization.mode.value}."
+        )
     return signing
 
 

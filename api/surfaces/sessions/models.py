@@ -73,7 +73,11 @@ class Completion(BaseModel):
 
     electronic_signature_text: Annotated[
         str,
-        Field(min_length=1, max_length=MAX_ATTESTATION_CHARACTERS, description="The attestation that the signer accepted; kept word for word."),
+        Field(
+            min_length=1,
+            max_length=MAX_ATTESTATION_CHARACTERS,
+            description="The attestation that the signer accepted; kept word for word.",
+        ),
         AfterValidator(_attestation),
     ]
     signature_blob: Annotated[
@@ -104,7 +108,10 @@ def parse(value: object) -> Completion:
         ]
         # What was sent is in no message: it is personal.
         raise Problem(
-            VALIDATION, f"{faults[0]['field'] or 'The body'}: {faults[0]['message']}", param=faults[0]["field"] or None, more={"errors": faults}
+            VALIDATION,
+            f"{faults[0]['field'] or 'The body'}: {faults[0]['message']}",
+            param=faults[0]["field"] or None,
+            more={"errors": faults},
         ) from None
 
 
@@ -146,10 +153,14 @@ class Session(BaseModel):
     stakeholder_id: str
     human_clerk_user_id: str | None = Field(default=None, description="Null: no such account was observed.")
     created_at: int = Field(description="Unix seconds.")
-    expires_at: int | None = Field(description="Unix seconds: the earlier of the token's end and the envelope's deadline. Null before the invitation if there is no deadline.")
+    expires_at: int | None = Field(
+        description="Unix seconds: the earlier of the token's end and the envelope's deadline. Null before the invitation if there is no deadline."
+    )
     status: SessionStatus
     signature_token: None = Field(default=None, description="Always null: the token is in the invitation and nowhere else.")
-    disclosure_packet_hash: str | None = Field(default=None, description="Null: no disclosure packet was shown through this surface.")
+    disclosure_packet_hash: str | None = Field(
+        default=None, description="Null: no disclosure packet was shown through this surface."
+    )
     livemode: bool
 
 
@@ -218,5 +229,3 @@ def schemas(*models: type[BaseModel]) -> dict[str, Any]:
         found |= schema.pop("$defs", {})
         found[str(schema.get("title", model.__name__))] = schema
     return found
-
-

@@ -44,25 +44,67 @@ class Kind:
 
 HEADER_INVALID: Final = Kind(400, "validation_header_invalid", "Invalid header", "A header is missing or malformed.")
 BODY_INVALID: Final = Kind(400, "validation_body_invalid", "Invalid body", "The body is not JSON.")
-MISSING_CREDENTIALS: Final = Kind(401, "auth_missing_credentials", "Missing credentials", "Neither an organization key nor a session token was sent.")
+MISSING_CREDENTIALS: Final = Kind(
+    401, "auth_missing_credentials", "Missing credentials", "Neither an organization key nor a session token was sent."
+)
 TOKEN_INVALID: Final = Kind(401, "auth_token_invalid", "Invalid token", "The bearer is not an active organization key.")
 CREDITS: Final = Kind(402, "credits_insufficient", "Insufficient credits", "The organization has no credits left.")
-SESSION_TOKEN: Final = Kind(403, "invalid_session_token", "Invalid session token", "The session token is missing, or is not the one of the latest invitation.")
+SESSION_TOKEN: Final = Kind(
+    403,
+    "invalid_session_token",
+    "Invalid session token",
+    "The session token is missing, or is not the one of the latest invitation.",
+)
 NOT_FOUND: Final = Kind(404, "not_found_resource", "Not found", "There is no such resource, or it belongs to somebody else.")
 NOT_IN_MODE: Final = Kind(404, "not_found_in_mode", "Not found in this mode", "The resource is of the other mode, live or test.")
 METHOD: Final = Kind(405, "method_not_allowed", "Method not allowed", "The resource does not offer this method.")
-TRANSITION: Final = Kind(409, "invalid_state_transition", "Invalid state transition", "The session is not in a state that allows this; `current_state` says which it is in.")
-DOCUMENT_CHANGED: Final = Kind(409, "state_document_changed", "Document changed", "The document shown is not the one in the envelope.")
-KEY_CONFLICT: Final = Kind(409, "validation_idempotency_key_conflict", "Idempotency key reused", "The idempotency key was used before with another request.")
-ANSWER_ERASED: Final = Kind(409, "idempotent_answer_erased", "Answer erased", "The request was done before; its answer held personal data that has since been erased.")
-LOCKED: Final = Kind(409, "state_optimistic_lock_conflict", "Concurrent change", "Others kept changing the same envelope; nothing was done, so try again.")
-SESSION_EXPIRED: Final = Kind(410, "session_expired", "Session expired", "The session's lifetime is over; ask for the invitation to be sent again.")
+TRANSITION: Final = Kind(
+    409,
+    "invalid_state_transition",
+    "Invalid state transition",
+    "The session is not in a state that allows this; `current_state` says which it is in.",
+)
+DOCUMENT_CHANGED: Final = Kind(
+    409, "state_document_changed", "Document changed", "The document shown is not the one in the envelope."
+)
+KEY_CONFLICT: Final = Kind(
+    409,
+    "validation_idempotency_key_conflict",
+    "Idempotency key reused",
+    "The idempotency key was used before with another request.",
+)
+ANSWER_ERASED: Final = Kind(
+    409,
+    "idempotent_answer_erased",
+    "Answer erased",
+    "The request was done before; its answer held personal data that has since been erased.",
+)
+LOCKED: Final = Kind(
+    409,
+    "state_optimistic_lock_conflict",
+    "Concurrent change",
+    "Others kept changing the same envelope; nothing was done, so try again.",
+)
+SESSION_EXPIRED: Final = Kind(
+    410, "session_expired", "Session expired", "The session's lifetime is over; ask for the invitation to be sent again."
+)
 TOO_LARGE: Final = Kind(413, "validation_body_too_large", "Body too large", "The body is larger than is accepted.")
-CONTENT_TYPE: Final = Kind(415, "validation_content_type_invalid", "Unsupported content type", "The body is not sent as application/json.")
-VALIDATION: Final = Kind(422, "validation_failed", "Validation failed", "Some fields are missing, unknown or have unusable values; `errors` lists them.")
+CONTENT_TYPE: Final = Kind(
+    415, "validation_content_type_invalid", "Unsupported content type", "The body is not sent as application/json."
+)
+VALIDATION: Final = Kind(
+    422,
+    "validation_failed",
+    "Validation failed",
+    "Some fields are missing, unknown or have unusable values; `errors` lists them.",
+)
 RATE_LIMITED: Final = Kind(429, "rate_limited", "Too many requests", "Wait for `retry_after` seconds.")
-INTERNAL: Final = Kind(500, "internal_error", "Internal error", "Something unforeseen happened; it has been noted under `request_id`.")
-UNAVAILABLE: Final = Kind(503, "upstream_unavailable", "Unavailable", "The database cannot be reached; a repeat with the same idempotency key is safe.")
+INTERNAL: Final = Kind(
+    500, "internal_error", "Internal error", "Something unforeseen happened; it has been noted under `request_id`."
+)
+UNAVAILABLE: Final = Kind(
+    503, "upstream_unavailable", "Unavailable", "The database cannot be reached; a repeat with the same idempotency key is safe."
+)
 
 KINDS: Final[tuple[Kind, ...]] = (
     HEADER_INVALID, BODY_INVALID, MISSING_CREDENTIALS, TOKEN_INVALID, CREDITS, SESSION_TOKEN, NOT_FOUND, NOT_IN_MODE, METHOD,
@@ -317,5 +359,3 @@ def install(app: FastAPI) -> None:
 
 def _deps(request: Request) -> Deps:
     return cast(Deps, request.app.state.deps)
-
-
