@@ -7,5 +7,7 @@ from projections.projection import Projection
 from projections.signers import SIGNERS
 from projections.templates import TEMPLATES
 
+__all__ = ["ENVELOPES", "PROJECTIONS", "SIGNERS", "TEMPLATES", "Projection"]
+
 #: All that have tables.
 PROJECTIONS: Final[tuple[Projection, ...]] = (ENVELOPES, SIGNERS, TEMPLATES)

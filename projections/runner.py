@@ -68,13 +68,7 @@ class Runner:
 def _advance(conn: Connection, group: Sequence[Projection], items: Sequence[Item], position: int, until: int) -> bool:
     """Takes in the entries from `position` + 1 to `until`; false when that ended before `until`."""
     try:
-        with conn.transaction():
-            move(conn, {each.name: each.revision for each in group}, position, until)
-            store = Store(conn)
-            for each in group:
-                if taken := each.take(items):
-                    each.fold(store, taken)
-            # Crash point: up to here neither rows nor position have changed. With the commit both have.
+        _take_in(conn, group, items, position, until)
         return True
     except Overtaken:
         log.info("projections at %s were moved by another process", position)
@@ -82,16 +76,27 @@ def _advance(conn: Connection, group: Sequence[Projection], items: Sequence[Item
     except Exception as err:
         if transient(err):
             raise
-        if len(group) > 1:
-            arrived = [_advance(conn, [each], items, position, until) for each in group]  # each on its own, whatever the others do
-            return all(arrived)
-        if until - position > 1:
-            middle = (position + until) // 2
-            first = [item for item in items if item.position <= middle]
-            second = [item for item in items if item.position > middle]
-            return _advance(conn, group, first, position, middle) and _advance(conn, group, second, middle, until)
-        _stop(conn, group[0], items, position, err)
-        return False
+        poison = err
+    if len(group) > 1:
+        arrived = [_advance(conn, [each], items, position, until) for each in group]  # each on its own, whatever the others do
+        return all(arrived)
+    if until - position > 1:
+        middle = (position + until) // 2
+        first = [item for item in items if item.position <= middle]
+        second = [item for item in items if item.position > middle]
+        return _advance(conn, group, first, position, middle) and _advance(conn, group, second, middle, until)
+    _stop(conn, group[0], items, position, poison)
+    return False
+
+
+def _take_in(conn: Connection, group: Sequence[Projection], items: Sequence[Item], position: int, until: int) -> None:
+    with conn.transaction():
+        move(conn, {each.name: each.revision for each in group}, position, until)
+        store = Store(conn)
+        for each in group:
+            if taken := each.take(items):
+                each.fold(store, taken)
+        # Crash point: up to here neither rows nor position have changed. With the commit both have.
 
 
 def _stop(conn: Connection, projection: Projection, items: Sequence[Item], position: int, err: Exception) -> None:

@@ -120,6 +120,7 @@ class _Rows:
         self._changed.add((item.stream, number))
 
     def version(self, item: Item) -> _Version:
+        self.template(item)
         key = (item.stream, item.data["version"])
         if key not in self.versions:
             raise ProjectionError(f"{item.type} of version {key[1]} of template {item.stream}, which was never added")

@@ -1,0 +1,132 @@
+"""Rebuilding: the same tables as by following, swapped in whole while everything goes on."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from infrastructure.database import DatabaseUrls, connect
+from infrastructure.following import Connection, Follower, places
+from infrastructure.notifications import LogListener
+from projections import PROJECTIONS
+from projections.projection import Item
+from projections.rebuild import ensure_tables, rebuild
+from projections.runner import Runner
+from tests.integration.read_side import append, envelopes, positions, tallied, tally
+from tests.integration.test_following import eventually
+
+
+@pytest.fixture
+def owner(database: DatabaseUrls) -> Iterator[Connection]:
+    with connect(database.owner) as conn:
+        yield conn
+
+
+def test_a_rebuild_in_the_middle_of_everything_loses_and_repeats_nothing(database: DatabaseUrls, owner: Connection) -> None:
+    ensure_tables(database.owner, [tally("a"), tally("b")])
+    listener = LogListener(database.service)
+    listener.start()
+    follower = Follower(database.service, "projections", Runner([tally("a"), tally("b")], batch=3).step, listener)
+    follower.start()
+    done = threading.Event()
+
+    def keep_appending() -> int:
+        head, seed = 0, 0
+        with connect(database.service) as conn:
+            while not done.is_set():
+                seed += 1
+                head = append(conn, envelopes(1, seed))
+        return head
+
+    with ThreadPoolExecutor(1) as threads:
+        appending = threads.submit(keep_appending)
+        try:
+            for _ in range(5):
+                assert rebuild(database.owner, [tally("a")]).entries > 0
+                assert rebuild(database.owner, [tally("a"), tally("b")]).projections == ("a", "b")
+        finally:
+            done.set()
+    head = appending.result()
+    try:
+        eventually(lambda: positions(database.owner) == {"a": (head, "running"), "b": (head, "running")}, 30)
+    finally:
+        follower.close()
+        listener.close()
+    assert tallied(database.owner, "a") == tallied(database.owner, "b") == list(range(1, head + 1))
+
+
+def test_a_rebuild_starts_a_stopped_projection_again_and_tells_how_far_it_is(database: DatabaseUrls, owner: Connection) -> None:
+    ensure_tables(database.owner, [tally()])
+    head = append(owner, envelopes(2))
+    owner.execute("UPDATE read.positions SET status = 'stopped', error = 'a mistake of ours', position = 3")
+    told: list[tuple[int, int]] = []
+    assert rebuild(database.owner, [tally()], lambda *progress: told.append(progress)).entries == head
+    assert told[0] == (0, head)
+    assert told[-1] == (head, head)
+    place = places(owner)["tally"]
+    assert (place.position, place.running, place.error) == (head, True, None)
+
+
+def test_a_rebuild_that_fails_leaves_the_old_tables_and_the_next_starts_over(database: DatabaseUrls, owner: Connection) -> None:
+    ensure_tables(database.owner, [tally()])
+    head = append(owner, envelopes(2))
+    with connect(database.service) as conn:
+        while Runner([tally()], batch=10).step(conn):
+            pass
+
+    def refuse(item: Item) -> None:
+        if item.position == head:
+            raise LookupError("no such thing")
+
+    with pytest.raises(LookupError):
+        rebuild(database.owner, [tally(on_item=refuse)])
+    assert tallied(database.owner) == list(range(1, head + 1))
+    assert positions(database.owner)["tally"] == (head, "running")
+    rebuild(database.owner, [tally()])
+    assert tallied(database.owner) == list(range(1, head + 1))
+
+
+def test_tables_are_made_once_however_many_processes_start(database: DatabaseUrls, owner: Connection) -> None:
+    append(owner, envelopes(1))
+    with ThreadPoolExecutor(6) as threads:
+        made = list(threads.map(lambda _: ensure_tables(database.owner), range(6)))
+    assert sorted(made, reverse=True) == [("envelopes", "signers", "templates"), (), (), (), (), ()]
+    assert ensure_tables(database.owner) == ()
+
+
+def test_a_new_form_of_a_table_is_made_from_the_whole_log(database: DatabaseUrls, owner: Connection) -> None:
+    ensure_tables(database.owner, [tally("a"), tally("b")])
+    head = append(owner, envelopes(1))
+    changed = tally("a", ddl="ALTER TABLE a ADD COLUMN note text;")
+    assert ensure_tables(database.owner, [changed, tally("b")]) == ("a",)
+    assert tallied(database.owner, "a") == list(range(1, head + 1))
+    assert owner.execute("SELECT note FROM read.a").fetchone() == (None,)
+    assert positions(database.owner) == {"a": (head, "running"), "b": (0, "running")}
+    assert ensure_tables(database.owner, [replace(changed, number=2)]) == ("a",)
+
+
+def test_a_read_that_takes_long_is_let_finish(database: DatabaseUrls, owner: Connection) -> None:
+    ensure_tables(database.owner)
+    append(owner, envelopes(1))
+    with connect(database.service) as conn, ThreadPoolExecutor(1) as threads:
+        with conn.transaction():
+            assert conn.execute("SELECT count(*) FROM read.envelopes").fetchone() == (0,)
+            rebuilding = threads.submit(rebuild, database.owner)
+            eventually(lambda: owner.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchall())
+            assert not rebuilding.done()
+        assert rebuilding.result(30).projections == ("envelopes", "signers", "templates")
+        assert conn.execute("SELECT count(*) FROM read.envelopes").fetchone() == (1,)
+
+
+def test_the_service_may_fill_rebuilt_tables_and_nothing_is_left_beside_them(database: DatabaseUrls, owner: Connection) -> None:
+    ensure_tables(database.owner)
+    rebuild(database.owner)
+    head = append(owner, envelopes(1))
+    with connect(database.service) as conn:
+        while Runner(PROJECTIONS).step(conn):
+            pass
+        assert conn.execute("SELECT count(*) FROM read.signers").fetchone() == (2,)
+    assert set(positions(database.owner).values()) == {(head, "running")}
+    assert owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'read_next'").fetchall() == []
