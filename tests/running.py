@@ -111,6 +111,36 @@ class Running:
         send: bool = True,
     ) -> Sent:
         """Creates an envelope for the people and sends it."""
+        command = self.creation(
+            *people,
+            documents=documents,
+            order=order,
+            on_fail=on_fail,
+            deadline=deadline,
+            mode=mode,
+            tenant=tenant,
+            subject=subject,
+            message=message,
+            send=send,
+        )
+        await self.handle(command)
+        pdfs = tuple(document.id for document in command.created.documents)
+        return Sent(command.envelope, command.created.tenant, tuple(command.processes), pdfs)
+
+    def creation(
+        self,
+        *people: Person,
+        documents: int = 1,
+        order: OrderMode = OrderMode.SEQUENTIAL,
+        on_fail: OnParticipantFail = OnParticipantFail.CANCEL_FLOW,
+        deadline: datetime | None = None,
+        mode: Mode = Mode.LIVE,
+        tenant: UUID | None = None,
+        subject: str | None = None,
+        message: str | None = None,
+        send: bool = True,
+    ) -> CreateEnvelope:
+        """The command that creates an envelope for the people."""
         owner, vault, envelope = tenant or self.tenant, self.deps.vault, self.deps.new_id()
         about = Subject(owner, SubjectKind.ENVELOPE, str(envelope))
         pdfs = tuple(Document(self.deps.new_id(), sha256(secrets.token_bytes(8)).hexdigest(), 1) for _ in range(documents))
@@ -143,8 +173,7 @@ class Running:
                 None if one.phone is None else vault.conceal(one.phone, whose),
                 None,
             )
-        await self.handle(CreateEnvelope(envelope, created, processes, send))
-        return Sent(envelope, owner, tuple(processes), tuple(pdf.id for pdf in pdfs))
+        return CreateEnvelope(envelope, created, processes, send)
 
     async def signing(self, participant: UUID) -> Signing:
         found = await self.deps.ledger.state(Signing, participant)
