@@ -84,6 +84,9 @@ _CODES: Final = {
     415: "unsupported-media-type",
 }
 
+#: What the router says itself is only the status again.
+_DETAILS: Final = {404: "There is nothing at this path.", 405: "Use PUT for an upload and GET or HEAD for a download."}
+
 #: RFC 9110 has other words for these than some versions of Python.
 _TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 
@@ -149,7 +152,8 @@ def answer_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, err: HTTPException) -> Response:
-        return problem(request, err.status_code, _CODES.get(err.status_code, "refused"), str(err.detail), err.headers)
+        detail = _DETAILS.get(err.status_code) or str(err.detail)
+        return problem(request, err.status_code, _CODES.get(err.status_code, "refused"), detail, err.headers)
 
     @app.exception_handler(CredentialRevoked)
     async def revoked(request: Request, err: CredentialRevoked) -> Response:
