@@ -96,9 +96,9 @@ class Faults:
             if fault.position == position and fault.stream is None:
                 self._kept[index] = replace(fault, stream=stream, version=version)
 
-    def withdraw(self, kind: FaultKind, position: int) -> None:
-        """Takes back a fault at `position` that another one has turned out to explain."""
-        kept = [fault for fault in self._kept if (fault.kind, fault.position) != (kind, position)]
+    def withdraw(self, kind: FaultKind, position: int | None = None) -> None:
+        """Takes back the faults of a kind, at one position or everywhere, that others have turned out to explain."""
+        kept = [fault for fault in self._kept if fault.kind is not kind or position not in (None, fault.position)]
         self.counts[kind] -= len(self._kept) - len(kept)
         self._kept = kept
 

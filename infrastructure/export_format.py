@@ -125,7 +125,10 @@ def parse_entry_line(line: bytes) -> tuple[int, bytes, bytes]:
         raw = _unescape(spelled)
     elif raw.replace(b'"', b'\\"') != spelled:
         raise LineError("the entry is not a JSON string in canonical form")
-    return int(end[2]), bytes.fromhex(end[1].decode()), raw
+    position = int(end[2])
+    if position > MAX_INTEGER:
+        raise LineError("the position is beyond 2^53-1")
+    return position, bytes.fromhex(end[1].decode()), raw
 
 
 def _unescape(spelled: bytes) -> bytes:

@@ -365,6 +365,9 @@ class History:
             detail = f"the entry says position {said}, the line is the place of position {slot}"
             self.faults.add(kind, detail, position=slot, stream=stream, version=version, line=line)
         self.losses.finish()
+        if self.numbering is Numbering.SPARSE_FILE and (self.losses.last or self.faults.counts[FaultKind.MISSING]):
+            # One envelope at most, and not all of it: what seems impossible follows from what is not there.
+            self.faults.withdraw(FaultKind.ILLEGAL_HISTORY)
         for position in sorted(self.known.keys() - self.seen):
             kind = FaultKind.TRUNCATED if position > self.last else FaultKind.MISSING
             self.faults.add(kind, "a head kept outside names an entry here, and there is none", position=position)

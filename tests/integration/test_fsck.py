@@ -32,7 +32,7 @@ class Stored:
         with connect(self.urls.owner) as conn, conn.transaction():
             conn.execute("ALTER TABLE log DISABLE TRIGGER ALL")
             for statement in statements:
-                conn.execute(sql.SQL(statement), values)  # type: ignore[arg-type]
+                conn.execute(sql.SQL(statement), values)
             conn.execute("ALTER TABLE log ENABLE ALWAYS TRIGGER log_is_append_only")
 
     def put(self, *rows: Row) -> None:
