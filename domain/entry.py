@@ -98,7 +98,13 @@ _PLACED_BYTES: Final = 7 + 27 + 64
 
 
 def draft(
-    ledger: str, stream: UUID, version: int, type: str, by: Mapping[str, Json], data: Mapping[str, Json], personal: Mapping[str, str]
+    ledger: str,
+    stream: UUID,
+    version: int,
+    type: str,
+    by: Mapping[str, Json],
+    data: Mapping[str, Json],
+    personal: Mapping[str, str],
 ) -> Draft:
     """Spells an entry ahead of its place; raises EntryError if it is too large or `decode` would refuse it."""
     _version(version)

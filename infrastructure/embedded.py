@@ -195,11 +195,13 @@ class _Cluster:
 
     def start(self) -> None:
         for _ in range(_START_ATTEMPTS):
-            if self.process_id() is None:
+            launched = self.process_id() is None
+            if launched:
                 self._launch()
             if self._wait_until_ready():
                 return
-            if not self._held_by_a_dying_server():
+            # One that we found may have been about to die; one that we launched has written why it did.
+            if launched and not self._held_by_a_dying_server():
                 break
             time.sleep(_START_PAUSE_SECONDS)
         raise EmbeddedServerError(f"PostgreSQL did not start. The end of {self._log}:\n{self._last_lines()}\n{_WAY_OUT}")
@@ -267,7 +269,9 @@ class _Cluster:
                 told = now
                 self._say(f"PostgreSQL is recovering what was written before it was interrupted ({now - began:.0f} s)")
             if now - began > _RECOVERY_SECONDS:
-                raise EmbeddedServerError(f"PostgreSQL has been recovering for {_RECOVERY_SECONDS / 60:.0f} minutes; see {self._log}")
+                raise EmbeddedServerError(
+                    f"PostgreSQL has been recovering for {_RECOVERY_SECONDS / 60:.0f} minutes; see {self._log}"
+                )
             time.sleep(0.02)
 
     def _held_by_a_dying_server(self) -> bool:
@@ -357,14 +361,20 @@ def _account(data: Path, programs: Path, say: Say) -> _Account:
         return _Account(None, None)
     import pwd
 
-    closed = [folder for folder in _above(data / "postgres") + _above(programs / "postgres") if not folder.stat().st_mode & stat.S_IXOTH]
+    closed = [
+        folder for folder in _above(data / "postgres") + _above(programs / "postgres") if not folder.stat().st_mode & stat.S_IXOTH
+    ]
     try:
         user = pwd.getpwnam(SYSTEM_USER)
     except KeyError:
         say(f"Running as root, and PostgreSQL must not: making the system user {SYSTEM_USER!r} for it")
         if shutil.which("useradd") is None:
-            raise EmbeddedServerError(f"useradd is missing: make a user {SYSTEM_USER!r}, or do not run as root. {_WAY_OUT}") from None
-        subprocess.run(["useradd", "--system", "--shell", "/bin/sh", "--home-dir", "/", SYSTEM_USER], check=True, capture_output=True)
+            raise EmbeddedServerError(
+                f"useradd is missing: make a user {SYSTEM_USER!r}, or do not run as root. {_WAY_OUT}"
+            ) from None
+        subprocess.run(
+            ["useradd", "--system", "--shell", "/bin/sh", "--home-dir", "/", SYSTEM_USER], check=True, capture_output=True
+        )
         user = pwd.getpwnam(SYSTEM_USER)
     if closed:
         say(f"Letting the system user {SYSTEM_USER!r} pass through: {', '.join(map(str, dict.fromkeys(closed)))}")

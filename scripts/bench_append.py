@@ -73,7 +73,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="alternating rounds; their median counts (default: 5)")
     parser.add_argument("--seconds", type=float, default=1.0, help="per measurement (default: 1)")
     parser.add_argument("--stock-pool", type=int, default=64, help="connections of the stock recorder (default: 64)")
-    parser.add_argument("--grow", type=int, default=0, metavar="N", help="instead: the cost of an append as the log grows to N entries")
+    parser.add_argument(
+        "--grow", type=int, default=0, metavar="N", help="instead: the cost of an append as the log grows to N entries"
+    )
     return parser.parse_args()
 
 
@@ -180,7 +182,12 @@ def _stock_recorder(server: EmbeddedServer, pool_size: int) -> Iterator[Postgres
     _database(server, "stock")
     socket = conninfo_to_dict(server.owner_url)
     datastore = PostgresDatastore(
-        dbname="stock", host=str(socket["host"]), port=str(socket["port"]), user=str(socket["user"]), password="", pool_size=pool_size
+        dbname="stock",
+        host=str(socket["host"]),
+        port=str(socket["port"]),
+        user=str(socket["user"]),
+        password="",
+        pool_size=pool_size,
     )
     with datastore:
         recorder = PostgresApplicationRecorder(datastore)

@@ -77,3 +77,14 @@ def empty_database(server: Server) -> Iterator[DatabaseUrls]:
     name = f"empty_{uuid4().hex[:12]}"
     yield server.create(name)
     server.drop(name)
+
+
+@pytest.fixture
+def data_folder() -> Iterator[Path]:
+    """Where a test may start a server of its own.
+
+    Not `tmp_path`: run as root, the server is another user's process, and each pytest that starts on
+    the machine closes the folder above to others again.
+    """
+    with tempfile.TemporaryDirectory(prefix="countersign-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "data"

@@ -50,7 +50,13 @@ class Recorder(LogReader, ApplicationRecorder):
     """
 
     def __init__(
-        self, service_url: str, ledger: str, pool: AsyncConnectionPool, clock: Clock | None = None, *, max_waiting: int = MAX_WAITING
+        self,
+        service_url: str,
+        ledger: str,
+        pool: AsyncConnectionPool,
+        clock: Clock | None = None,
+        *,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         super().__init__(pool)
         self._url = service_url
@@ -107,7 +113,13 @@ class Recorder(LogReader, ApplicationRecorder):
         return [receipt.position for receipt in appended.receipts]
 
     def select_events(
-        self, originator_id: UUID | str, *, gt: int | None = None, lte: int | None = None, desc: bool = False, limit: int | None = None
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
     ) -> Sequence[StoredEvent]:
         found = self._select(
             f"{_COLUMNS} WHERE stream = %s AND version > coalesce(%s, -1) AND version <= coalesce(%s, 9223372036854775807)"
@@ -117,7 +129,13 @@ class Recorder(LogReader, ApplicationRecorder):
         return [to_stored_event(entry) for entry in found]
 
     def select_notifications(
-        self, start: int | None, limit: int, stop: int | None = None, topics: Sequence[str] = (), *, inclusive_of_start: bool = True
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
         first = 1 if start is None else start if inclusive_of_start else start + 1
         found = self._select(

@@ -68,7 +68,9 @@ def from_append(ledger: str, append: Append) -> Command:
             unplaced = draft(ledger, part.stream, version, storable_type(new.type), new.by, new.data, new.personal)
             entries.append(DraftedEntry(part.stream, version, new.type, unplaced))
     _check(append)
-    return Command(entries, expected, append.now, append.not_after, append.disclosures, append.idempotency, append.debit, append.erase)
+    return Command(
+        entries, expected, append.now, append.not_after, append.disclosures, append.idempotency, append.debit, append.erase
+    )
 
 
 def _check(append: Append) -> None:

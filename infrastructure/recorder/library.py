@@ -72,10 +72,12 @@ def state_of(data: Mapping[str, Json]) -> bytes:
 
 
 def to_stored_event(entry: StoredEntry) -> StoredEvent:
+    """The event that the entry was made from."""
     return StoredEvent(entry.stream, entry.version, entry.type, state_of(_data(entry.raw)))
 
 
 def to_notification(entry: StoredEntry) -> Notification:
+    """The event with its position in the log as its id."""
     return Notification(entry.stream, entry.version, entry.type, state_of(_data(entry.raw)), id=entry.position)
 
 

@@ -113,7 +113,8 @@ def plan(commands: Iterable[Command], state: State, now: datetime) -> Plan:
     for command in commands:
         try:
             made.outcomes.append(_place(command, state, now, made))
-        except Exception as refusal:  # the command's own: an AppendError, or whatever its answer raised
+        # The command's own: an AppendError, or whatever making its answer raised.
+        except Exception as refusal:  # noqa: BLE001
             made.outcomes.append(refusal)
     made.position, made.at = state.position, state.at
     return made

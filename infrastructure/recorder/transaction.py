@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from infrastructure.database import connect
+from infrastructure.notifications import CHANNEL
 from infrastructure.recorder import wire
 from infrastructure.recorder.command import Command
 from infrastructure.recorder.plan import AnswerRow, Head, KeptAnswer, Plan, State, concerned
 from infrastructure.recorder.wire import Pipeline
-
-#: Where new entries are announced; the payload is the last position.
-CHANNEL: Final = "countersign_log"
 
 #: What every statement of the writer runs under.
 _SESSION: Final = {
@@ -69,7 +67,7 @@ _STATEMENTS: Final = {
         ), counted AS (
             UPDATE log_head SET position = $8::bigint, at = $9::timestamptz WHERE one
         )
-        SELECT pg_notify('countersign_log', $8::bigint::text)""",
+        SELECT pg_notify($10::text, $8::bigint::text)""",
     _WRITE_DISCLOSURES: """
         INSERT INTO disclosures (stream, version, path, subject, ciphertext)
         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::uuid[], $5::bytea[])""",
@@ -114,7 +112,11 @@ def lock_and_read(pipeline: Pipeline, commands: Sequence[Command]) -> State:
         (name, parameters)
         for name, keys, parameters in (
             (_HEADS, wanted.streams, [wire.uuid_array(wanted.streams)]),
-            (_ANSWERS, wanted.keys, [wire.text_array(scope for scope, _ in wanted.keys), wire.text_array(key for _, key in wanted.keys)]),
+            (
+                _ANSWERS,
+                wanted.keys,
+                [wire.text_array(scope for scope, _ in wanted.keys), wire.text_array(key for _, key in wanted.keys)],
+            ),
             (_SUBJECTS, wanted.subjects, [wire.uuid_array(wanted.subjects)]),
             (_DISCLOSURES, wanted.erase, [wire.uuid_array(wanted.erase)]),
             (_CREDITS, wanted.tenants, [wire.uuid_array(wanted.tenants)]),
@@ -123,7 +125,7 @@ def lock_and_read(pipeline: Pipeline, commands: Sequence[Command]) -> State:
     ]
     for name, parameters in asked:
         pipeline.send(name, *parameters)
-    _, head, *answers = pipeline.fetch()
+    _, head, *answers = pipeline.exchange()
     found = {name: wire.rows(answer) for (name, _), answer in zip(asked, answers, strict=True)}
 
     ((position, at),) = wire.rows(head)
@@ -153,6 +155,7 @@ def write_and_commit(pipeline: Pipeline, plan: Plan) -> None:
             wire.bool_array([index in last for index in range(len(plan.rows))]),
             wire.int8(plan.position),
             wire.timestamptz(plan.at),
+            CHANNEL.encode(),
         )
     if plan.disclosures:
         pipeline.send(
@@ -173,7 +176,7 @@ def write_and_commit(pipeline: Pipeline, plan: Plan) -> None:
         _send_answer(pipeline, row)
     # Crash point: up to here nothing has happened. Once the server has flushed this, everything has.
     pipeline.send(b"commit")
-    pipeline.finish()
+    pipeline.exchange()
 
 
 def has_happened(pipeline: Pipeline, plan: Plan) -> bool:
@@ -189,7 +192,7 @@ def has_happened(pipeline: Pipeline, plan: Plan) -> bool:
     pipeline.send(_LOCK_HEAD)
     pipeline.send(_LEAF_AT, wire.int8(last.position))
     pipeline.send(b"commit")
-    return [last.leaf] in wire.rows(pipeline.finish()[2])
+    return [last.leaf] in wire.rows(pipeline.exchange()[2])
 
 
 def _send_answer(pipeline: Pipeline, row: AnswerRow) -> None:

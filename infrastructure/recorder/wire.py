@@ -55,7 +55,7 @@ class Pipeline:
         for name, query in statements.items():
             self._pg.send_prepare(name, query.encode())
             self._sent += 1
-        self.finish()
+        self.exchange()
 
     def close(self) -> None:
         self._selector.close()
@@ -69,46 +69,32 @@ class Pipeline:
             raise ConnectionLost(str(err)) from err
         self._sent += 1
 
-    def fetch(self) -> list[PGresult]:
-        """One round trip: the results of what was queued, one for each. The transaction stays open.
+    def exchange(self) -> list[PGresult]:
+        """One round trip: the results of what was queued, one for each. A transaction that was begun stays open.
 
-        Raises ConnectionLost, or the error of the first statement that failed; then `recover`.
+        It ends with a synchronisation point, without which the server would take a transaction that
+        waits for us for a busy one, and never end it. Raises ConnectionLost, or the error of the first
+        statement that failed; then `recover`.
         """
-        self._pg.send_flush_request()
-        return self._receive(synced=False)
-
-    def finish(self) -> list[PGresult]:
-        """Like `fetch`, with a synchronisation point behind it, where the server recovers from errors."""
-        self._pg.pipeline_sync()
-        return self._receive(synced=True)
-
-    def recover(self) -> None:
-        """Undoes the transaction after a statement failed; raises ConnectionLost."""
-        self._pg.pipeline_sync()
-        try:
-            self._receive(synced=True)
-        except ConnectionLost:
-            raise
-        except psycopg.Error:
-            pass  # the statements behind the failed one, which were skipped
-        if self._pg.transaction_status != pq.TransactionStatus.IDLE:
-            self._pg.send_query_params(b"ROLLBACK", None)
-            self._sent += 1
-            self.finish()
-
-    def _receive(self, *, synced: bool) -> list[PGresult]:
         sent, self._sent = self._sent, 0
         try:
+            self._pg.pipeline_sync()
             self._flush()
             results = [self._result() for _ in range(sent)]
-            if synced:
-                self._next()
+            self._next()
         except psycopg.OperationalError as err:
             raise ConnectionLost(str(err)) from err
         for result in results:
             if result.status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED):
                 raise self._error(result)
         return results
+
+    def recover(self) -> None:
+        """Undoes the transaction after a statement failed; raises ConnectionLost."""
+        if self._pg.transaction_status != pq.TransactionStatus.IDLE:
+            self._pg.send_query_params(b"ROLLBACK", None)
+            self._sent += 1
+            self.exchange()
 
     def _flush(self) -> None:
         # The server may be waiting for us to read before it reads on.
@@ -144,34 +130,42 @@ class Pipeline:
 
 
 def int8(value: int) -> bytes:
+    """A bigint."""
     return _INT8.pack(value)
 
 
 def int4(value: int) -> bytes:
+    """An integer."""
     return _INT4.pack(value)
 
 
 def timestamptz(at: datetime) -> bytes:
+    """A timestamptz; `at` is aware."""
     return _INT8.pack((at - _EPOCH) // _MICROSECOND)
 
 
 def int8_array(values: Sequence[int]) -> bytes:
+    """A bigint[]."""
     return _array(_INT8_OID, [_INT8.pack(value) for value in values])
 
 
 def uuid_array(values: Iterable[UUID]) -> bytes:
+    """A uuid[]."""
     return _array(_UUID_OID, [value.bytes for value in values])
 
 
 def text_array(values: Iterable[str]) -> bytes:
+    """A text[]."""
     return _array(_TEXT_OID, [value.encode() for value in values])
 
 
 def bytea_array(values: Sequence[bytes]) -> bytes:
+    """A bytea[]."""
     return _array(_BYTEA_OID, values)
 
 
 def bool_array(values: Iterable[bool]) -> bytes:
+    """A boolean[]."""
     return _array(_BOOL_OID, [b"\x01" if value else b"\x00" for value in values])
 
 
@@ -202,4 +196,5 @@ def as_time(value: bytes) -> datetime:
 
 
 def as_uuid(value: bytes) -> UUID:
+    """Of a uuid."""
     return UUID(bytes=value)

@@ -178,7 +178,7 @@ class Writer:
                 outcomes = self._append([ticket.command for ticket in batch])
             except BaseException as err:  # nobody may be left waiting for a writer that is gone
                 log.exception("an append failed in an unforeseen way")
-                outcomes = [_unforeseen(err)] * len(batch)
+                outcomes = [_because(RecorderUnavailable(f"the writer failed: {err!r}"), err)] * len(batch)
             _deliver(batch, outcomes)
 
     def _take(self) -> list[Ticket] | None:
@@ -214,6 +214,8 @@ class Writer:
                 return self._transact(self._connected(deadline), commands)
             except _Lost as lost:
                 self._disconnect()
+                if time.monotonic() > deadline:
+                    return [RecorderUnavailable("the connection was lost again and again")] * len(commands)
                 if lost.plan is None:
                     continue
                 lost_commits += 1
@@ -227,9 +229,11 @@ class Writer:
             except _REPEATABLE:
                 if time.monotonic() > deadline:
                     return [RecorderUnavailable("the database refused again and again")] * len(commands)
+            except psycopg.OperationalError as err:  # a full disk, a lock that was not given up: nobody's own fault
+                return [_because(RecorderUnavailable(f"the database could not store it: {err}"), err)] * len(commands)
             except psycopg.Error as err:
                 if len(commands) == 1:
-                    return [_refused(err)]
+                    return [_because(AppendError(f"the database refused it: {err}"), err)]
                 # One of them is to blame: each for itself, so that the others do not suffer for it.
                 return [outcome for command in commands for outcome in self._append([command])]
 
@@ -290,18 +294,7 @@ class Writer:
             self._connection = None
 
 
-def _refused(err: psycopg.Error) -> AppendError:
-    refusal = (
-        RecorderUnavailable(f"the database could not store it: {err}")
-        if isinstance(err, psycopg.OperationalError)
-        else AppendError(f"the database refused it: {err}")
-    )
-    refusal.__cause__ = err
-    return refusal
-
-
-def _unforeseen(err: BaseException) -> RecorderUnavailable:
-    failure = RecorderUnavailable(f"the writer failed: {err!r}")
+def _because(failure: AppendError, err: BaseException) -> AppendError:
     failure.__cause__ = err
     return failure
 

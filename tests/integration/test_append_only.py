@@ -1,7 +1,7 @@
 """The database itself keeps the log append-only: proved by trying, as the service and as the owner."""
 
 import pytest
-from psycopg import Connection, errors, sql
+from psycopg import Connection, errors
 
 from infrastructure.database import DatabaseUrls, connect
 
@@ -26,19 +26,26 @@ def count(conn: Connection[tuple[object, ...]]) -> object:
 def test_the_owner_cannot_change_the_log(database: DatabaseUrls, change: str) -> None:
     with connect(database.owner) as conn:
         conn.execute(INSERT)
-        with pytest.raises(errors.RestrictViolation, match="the log is append-only: (UPDATE|DELETE|TRUNCATE) refused"):
-            conn.execute(sql.SQL(change))  # type: ignore[arg-type]
+        with pytest.raises(errors.RestrictViolation, match=r"the log is append-only: (UPDATE|DELETE|TRUNCATE) refused"):
+            conn.execute(change.encode())
         assert count(conn) == 1
 
 
 @pytest.mark.parametrize(
-    "change", [*CHANGES, "DROP TABLE log", "ALTER TABLE log DISABLE TRIGGER ALL", "DROP TRIGGER log_is_append_only ON log", "CREATE TABLE x ()"]
+    "change",
+    [
+        *CHANGES,
+        "DROP TABLE log",
+        "ALTER TABLE log DISABLE TRIGGER ALL",
+        "DROP TRIGGER log_is_append_only ON log",
+        "CREATE TABLE x ()",
+    ],
 )
 def test_the_service_is_not_even_permitted_to_try(database: DatabaseUrls, change: str) -> None:
     with connect(database.service) as conn:
         conn.execute(INSERT)
         with pytest.raises(errors.InsufficientPrivilege):
-            conn.execute(sql.SQL(change))  # type: ignore[arg-type]
+            conn.execute(change.encode())
         assert count(conn) == 1
 
 
@@ -59,7 +66,7 @@ def test_the_service_is_not_even_permitted_to_try(database: DatabaseUrls, change
 )
 def test_the_service_has_the_least_privilege_it_needs(database: DatabaseUrls, change: str) -> None:
     with connect(database.service) as conn, pytest.raises(errors.InsufficientPrivilege):
-        conn.execute(sql.SQL(change))  # type: ignore[arg-type]
+        conn.execute(change.encode())
 
 
 def test_the_service_may_append_and_read(database: DatabaseUrls) -> None:

@@ -36,7 +36,7 @@ def test_an_edited_migration_is_refused(empty_database: DatabaseUrls, folder: Pa
     migrate(empty_database.owner, ORIGIN, folder)
     edited = next(folder.glob("0002_*.sql"))
     edited.write_text(edited.read_text() + "\n-- a harmless comment\n")
-    with pytest.raises(MigrationError, match="migration 2 .* was edited after it had been applied"):
+    with pytest.raises(MigrationError, match=r"migration 2 .* was edited after it had been applied"):
         migrate(empty_database.owner, ORIGIN, folder)
 
 
@@ -49,7 +49,9 @@ def test_a_database_newer_than_the_code_is_refused(empty_database: DatabaseUrls,
         migrate(empty_database.owner, ORIGIN)
 
 
-def test_a_failing_migration_leaves_nothing_of_itself_and_keeps_those_before_it(empty_database: DatabaseUrls, folder: Path) -> None:
+def test_a_failing_migration_leaves_nothing_of_itself_and_keeps_those_before_it(
+    empty_database: DatabaseUrls, folder: Path
+) -> None:
     number = len(load(folder)) + 1
     bad = folder / f"{number:04}_half.sql"
     bad.write_text("CREATE TABLE half (); SELECT 1 / 0;")
@@ -65,7 +67,7 @@ def test_a_failing_migration_leaves_nothing_of_itself_and_keeps_those_before_it(
 
 def test_the_origin_cannot_change(empty_database: DatabaseUrls) -> None:
     migrate(empty_database.owner, ORIGIN)
-    with pytest.raises(MigrationError, match="holds the ledger 'countersign.test/migrations', not 'another'"):
+    with pytest.raises(MigrationError, match=r"holds the ledger 'countersign.test/migrations', not 'another'"):
         migrate(empty_database.owner, "another")
 
 
