@@ -85,7 +85,9 @@ ADDED = {
 }
 
 #: Said exactly as in the sample.
-_EXACT = re.compile(r"success|status|code|message|error\..*|meta\.api_version|data(\[\])?\.(authMethod|status|method|expiresInSeconds|deleted)")
+_EXACT = re.compile(
+    r"success|status|code|message|error\..*|meta\.api_version|data(\[\])?\.(authMethod|status|method|expiresInSeconds|deleted)"
+)
 _NOT_EXACT = re.compile(r"error\.details\.(templateId|documentId)")
 
 _FORMS = (

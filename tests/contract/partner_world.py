@@ -26,7 +26,7 @@ from fastapi import FastAPI
 from api.app import PROJECTIONS, running
 from api.deps import Deps
 from domain.actor import Actor, ActorKind, IdentityMethod, Provenance
-from domain.coordination import Participate, ParticipantCommand
+from domain.coordination import ParticipantCommand, Participate
 from domain.envelope import Envelope
 from domain.signing import SignatureMethod, SignDocuments, ViewDocument
 from infrastructure.clock import OffsetClock, SystemClock
@@ -155,7 +155,9 @@ class Client:
 
     def template(self, versions: int = 1, *, uploaded: bool = True) -> str:
         """A template whose versions each have a PDF of two pages."""
-        template: str = self("POST", "/v1/templates", {"templateName": "Acuerdo de servicio", "description": "v1"}).data["templateId"]
+        template: str = self("POST", "/v1/templates", {"templateName": "Acuerdo de servicio", "description": "v1"}).data[
+            "templateId"
+        ]
         for number in range(1, versions + 1):
             if number > 1:
                 self("PUT", f"/v1/templates/{template}", {"templateName": "Acuerdo de servicio", "description": f"v{number}"})
@@ -165,7 +167,9 @@ class Client:
 
     def upload(self, template: str, version: int, content: bytes | None = None) -> httpx.Response:
         url = self("POST", f"/v1/templates/{template}/versions/{version}/upload-url").data["uploadUrl"]
-        return self.world.http.put(url, content=pdf(2) if content is None else content, headers={"Content-Type": "application/pdf"})
+        return self.world.http.put(
+            url, content=pdf(2) if content is None else content, headers={"Content-Type": "application/pdf"}
+        )
 
     def document(self, template: str | None = None, count: int = 1, **changes: Any) -> Json:
         """A published document with that many participants: the data of the answer."""
@@ -175,7 +179,6 @@ class Client:
         """What a participant does, decided and recorded by the ledger itself."""
         by = Actor(ActorKind.SIGNER, str(command.participant))
         self.world.run(self.world.deps.ledger.handle(Participate(UUID(document), command), by, lambda outcome: NO_ANSWER))
-
 
     def look(self, document: str, participant: str) -> None:
         """The participant looks at the document, which starts the process."""
@@ -252,22 +255,17 @@ def start(urls: DatabaseUrls, folder: Path, *, followers: bool = False, **change
     settings = Settings(data=folder, base_url="http://127.0.0.1", **changes)
     installation = Installation(settings, urls, Keys.derive(b"s" * 32, b"m" * 32), ORIGIN, None)
     clock = OffsetClock(at(NOW))
-    started: Future[World] = Future()
-    stopping = threading.Event()
+    started: Future[tuple[World, uvicorn.Server]] = Future()
 
     async def serve() -> None:
         listening = socket.create_server(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         async with running(installation.at(url), clock=clock, followers=followers) as parts:
             server = uvicorn.Server(uvicorn.Config(parts.app, lifespan="off", log_level="error", ws="none"))
-            task = asyncio.create_task(server.serve(sockets=[listening]))
-            while not server.started:
-                await asyncio.sleep(0.01)
-            started.set_result(World(url, parts.deps, clock, urls, parts.surfaces["partner"], asyncio.get_running_loop(), http))
-            while not stopping.is_set():
-                await asyncio.sleep(0.02)
-            server.should_exit = True
-            await task
+            loop = asyncio.get_running_loop()
+            # It listens already: what is sent before the server looks waits for it.
+            started.set_result((World(url, parts.deps, clock, urls, parts.surfaces["partner"], loop, http), server))
+            await server.serve(sockets=[listening])
 
     def run() -> None:
         try:
@@ -280,10 +278,11 @@ def start(urls: DatabaseUrls, folder: Path, *, followers: bool = False, **change
     thread = threading.Thread(target=run, name="partner-surface")
     with httpx.Client(timeout=30) as http:
         thread.start()
+        world, server = started.result(60)
         try:
-            yield started.result(60)
+            yield world
         finally:
-            stopping.set()
+            server.should_exit = True
             thread.join(30)
 
 

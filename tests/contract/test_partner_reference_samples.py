@@ -80,9 +80,13 @@ SUCCESSES: dict[str, Call] = {
     "GET /v1/templates/{templateId}/versions/{version}": on("GET", "/v1/templates/{}/versions/2", template),
     "GET /v1/templates/{templateId}/fields": on("GET", "/v1/templates/{}/fields", template),
     "PUT /v1/templates/{templateId}/fields": on("PUT", "/v1/templates/{}/fields", lambda client: client.template(2), FIELDS),
-    "POST /v1/templates/{templateId}/versions/{version}/upload-url": on("POST", "/v1/templates/{}/versions/1/upload-url", template),
+    "POST /v1/templates/{templateId}/versions/{version}/upload-url": on(
+        "POST", "/v1/templates/{}/versions/1/upload-url", template
+    ),
     "PUT /v1/templates/{templateId}": on("PUT", "/v1/templates/{}", template, NEW),
-    "GET /v1/templates/{templateId}/versions/{version}/download-url": on("GET", "/v1/templates/{}/versions/2/download-url", template),
+    "GET /v1/templates/{templateId}/versions/{version}/download-url": on(
+        "GET", "/v1/templates/{}/versions/2/download-url", template
+    ),
     "DELETE /v1/templates/{templateId}/versions/{version}": on("DELETE", "/v1/templates/{}/versions/1", template),
     "DELETE /v1/templates/{templateId}": on("DELETE", "/v1/templates/{}", template),
     "GET /v1/documents": listed_documents,
