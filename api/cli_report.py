@@ -1,6 +1,7 @@
 """What a check found, for people and for programs."""
 
 import json
+import sys
 from typing import Any, Final, TextIO
 
 from rich.console import Console
@@ -20,7 +21,8 @@ _COLOURS: Final = {Verdict.VALID: "green", Verdict.INVALID: "red", Verdict.INDET
 
 def print_report(report: Report) -> None:
     """The report on standard output, in words."""
-    console = Console(soft_wrap=True, highlight=False)
+    # Where there is no terminal, no line is broken: an id must be found whole.
+    console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 240)
     _print_faults(console, report)
     _print_streams(console, report)
     console.print("\nChecked:")

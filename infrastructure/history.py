@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from domain.entry import NO_PREVIOUS, Entry, EntryError, decode, format_time, leaf_hash
@@ -20,6 +20,9 @@ from infrastructure.codec import FACTS
 from infrastructure.losses import Losses
 from infrastructure.replay import Replay
 from infrastructure.spill import Spill
+
+#: Streams kept in memory, some hundreds of bytes each.
+STREAMS: Final = 20_000
 
 
 class Numbering(Enum):
@@ -96,7 +99,7 @@ class History:
         self.unknown: Counter[str] = Counter()
         self.ledgers: Counter[str] = Counter()
         self.seen: set[int] = set()
-        self.table: Spill[Stream] = Spill()
+        self.table: Spill[Stream] = Spill(STREAMS)
         self.replay = Replay(self.faults, None if self.numbering is not Numbering.SPARSE_FILE else self.streams)
         self.losses = Losses(self.faults)
         self._held: _Held | None = None

@@ -53,7 +53,7 @@ class Replay:
         self._faults = faults
         self._streams = streams
         self._packages: Spill[_Package] = Spill(PACKAGES)
-        self._others: Spill[Template | Erased] = Spill()
+        self._others: Spill[Template | Erased] = Spill(PACKAGES)
         self._stopped: set[UUID] = set()
         #: Envelopes whose history was not replayed to its end, and why.
         self.troubled: dict[UUID, str] = {}

@@ -23,22 +23,23 @@ _PLAIN: Final = frozenset(
         ("datetime", "datetime"),
         ("datetime", "timedelta"),
         ("datetime", "timezone"),
-        ("types", "MappingProxyType"),
         ("uuid", "UUID"),
         ("builtins", "frozenset"),
-        ("copyreg", "__newobj__"),
-        ("copyreg", "_reconstructor"),
-        ("builtins", "object"),
     )
 )
 _OWN: Final = ("domain", "infrastructure")
 
-#: Streams kept in memory: some tens of megabytes with the states of their aggregates.
-CAPACITY: Final = 20_000
+
+class SpillError(ValueError):
+    """The temporary file holds something that was not put there."""
+
+
+def _read_only(members: dict[Any, Any]) -> "MappingProxyType[Any, Any]":
+    return MappingProxyType(members)
 
 
 def _reduce_mapping(mapping: "MappingProxyType[Any, Any]") -> tuple[Any, ...]:
-    return MappingProxyType, (dict(mapping),)
+    return _read_only, (dict(mapping),)
 
 
 class _Pickler(pickle.Pickler):
@@ -51,19 +52,23 @@ class _Unpickler(pickle.Unpickler):
     """Makes nothing but our own values: the file is private, and still nothing else may come out of it."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _PLAIN or module.partition(".")[0] in _OWN:
+        if (module, name) in _PLAIN:
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"{module}.{name} is not part of a spilled value")
+        if module.partition(".")[0] in _OWN:
+            found = super().find_class(module, name)
+            if found is _read_only or (isinstance(found, type) and found.__module__ == module):
+                return found
+        raise SpillError(f"{module}.{name} is not part of a spilled value")
 
 
 class Spill(Generic[V]):
-    """Values by UUID; what is not used for long goes to a temporary file that only this process can reach.
+    """Values by UUID, `capacity` of them in memory; those not used for longest go to a file of this process alone.
 
     Values are plain data of our own classes (docs/adr/0007). The file has no name and is gone with the
     process. A value that `get` has given may be changed until the next `put`.
     """
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
+    def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._live: OrderedDict[UUID, V] = OrderedDict()
         self._spilled = 0
