@@ -3,6 +3,7 @@
 They are plain HTML without scripts or addresses elsewhere, so they work on a machine without network.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
@@ -80,6 +81,11 @@ def _page(title: str, body: str) -> str:
     return f'<!doctype html><html lang="en"><head>{head}<style>{_STYLE}</style></head><body>{body}</body></html>'
 
 
+def _prose(text: str) -> str:
+    """Text with its one kind of markup, `code`."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def _operations(spec: Spec) -> Iterator[tuple[str, str, Spec]]:
     for path, item in spec.get("paths", {}).items():
         for method in _METHODS:
@@ -98,13 +104,13 @@ def _surface_page(name: str, spec: Spec) -> str:
         tag = (operation.get("tags") or ["Operations"])[0]
         groups.setdefault(tag, []).append(_operation(spec, method, path, operation))
     sections = "".join(f"<h2>{escape(tag)}</h2>{''.join(items)}" for tag, items in groups.items())
-    about = "".join(f"<p>{escape(part)}</p>" for part in str(info.get("description", "")).split("\n\n") if part.strip())
+    about = "".join(f"<p>{_prose(part)}</p>" for part in str(info.get("description", "")).split("\n\n") if part.strip())
     nav = f'<nav><a href="/docs">All surfaces</a><a href="/docs/{escape(name)}/openapi.json">OpenAPI document</a></nav>'
     return _page(info["title"], f"{nav}<h1>{escape(info['title'])}</h1>{about}{sections}")
 
 
 def _operation(spec: Spec, method: str, path: str, operation: Spec) -> str:
-    parts = [f"<p>{escape(operation['description'])}</p>"] if operation.get("description") else []
+    parts = [f"<p>{_prose(operation['description'])}</p>"] if operation.get("description") else []
     rows = [
         (
             parameter["name"],
@@ -122,7 +128,7 @@ def _operation(spec: Spec, method: str, path: str, operation: Spec) -> str:
         parts.append(f"<p>Body: <code>{escape(_type(spec, body))}</code></p>")
         parts.append(_members(spec, body))
     answers = "".join(
-        f"<tr><td>{escape(status)}</td><td>{escape(answer.get('description', ''))}</td></tr>"
+        f"<tr><td>{escape(status)}</td><td>{_prose(answer.get('description', ''))}</td></tr>"
         for status, answer in operation.get("responses", {}).items()
     )
     parts.append(f"<table><tr><th>Status</th><th>Answer</th></tr>{answers}</table>")
@@ -135,7 +141,7 @@ def _operation(spec: Spec, method: str, path: str, operation: Spec) -> str:
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, str, str, bool, Spec]]) -> str:
     lines = "".join(
         f"<tr><td><code>{escape(name)}</code></td><td>{escape(place)}</td><td>{escape(kind)}</td>"
-        f"<td>{'yes' if required else 'no'}</td><td>{escape(item.get('description', ''))}</td></tr>"
+        f"<td>{'yes' if required else 'no'}</td><td>{_prose(item.get('description', ''))}</td></tr>"
         for name, place, kind, required, item in rows
     )
     return f"<table><tr>{''.join(f'<th>{label}</th>' for label in head)}</tr>{lines}</table>"
