@@ -40,7 +40,11 @@ def test_the_document_has_the_pages_operations_and_each_documents_its_answers(wo
         )
         assert operation["summary"]
         assert operation["description"]
-    assert "HTTPValidationError" not in document["components"]["schemas"]
+    schemas = document["components"]["schemas"]
+    assert "HTTPValidationError" not in schemas
+    assert {"DocumentBody", "ParticipantBody", "TemplateBody", "FieldBody", "ExtendBody", "IntegrationBody"} < schemas.keys()
+    assert described["GET /v1/documents"]["security"] == [{"Tenant": [], "Credential": []}]
+    assert described["GET /api"]["security"] == [{"Administrator": []}]
 
 
 def test_a_read_whose_read_model_is_behind_answers_503_and_a_write_goes_on(own_world: World) -> None:

@@ -70,9 +70,19 @@ class Documented(FastAPI):
             schemas = document["components"]["schemas"]
             for item in document["paths"].values():
                 for operation in item.values():
-                    operation["responses"].pop("422", None)
-                    for content in operation.get("requestBody", {}).get("content", {}).values():
-                        schemas.update(content["schema"].pop("$defs", {}))
+                    _finish(operation, schemas)
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
         return self.openapi_schema or document
+
+
+def _finish(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    operation["responses"].pop("422", None)
+    # The framework lists them as alternatives; it takes them all.
+    operation["security"] = [{name: scopes for each in operation["security"] for name, scopes in each.items()}]
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        schema = content["schema"]
+        schemas.update(schema.pop("$defs", {}))
+        if schema.get("type") == "object":
+            schemas[schema["title"]] = schema
+            content["schema"] = {"$ref": f"#/components/schemas/{schema['title']}"}

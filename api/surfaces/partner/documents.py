@@ -4,6 +4,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import WithJsonSchema
 from starlette.responses import Response
 
 from api.deps import Answer, Deps, Key, Outcome
@@ -100,7 +101,9 @@ def _participant_id(
 
 DocumentId = Annotated[UUID, Depends(_document_id)]
 ParticipantId = Annotated[UUID, Depends(_participant_id)]
-Status = Annotated[str | None, Query(description=f"Filters by document status: {', '.join(FILTERS)}.")]
+Status = Annotated[
+    str | None, WithJsonSchema({"type": "string", "enum": list(FILTERS)}), Query(description="Filters by document status.")
+]
 
 
 @router.get("", summary="Lists tenant documents.", **documented(LISTED, list[ListedDocument], 400))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Query
+from pydantic import WithJsonSchema
 
 from api.surfaces.partner.answers import Failed, Failure
 from api.surfaces.partner.models import Pagination
@@ -19,10 +20,17 @@ SORT_FIELD: Final = "createdAt"
 
 Limit = Annotated[
     str | None,
-    Query(description=f"Maximum number of results per page, from 1 to {MAX_LIMIT}. Default: {DEFAULT_LIMIT}."),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}),
+    Query(description=f"Maximum number of results per page. Default: {DEFAULT_LIMIT}."),
 ]
-Cursor = Annotated[str | None, Query(description="`pagination.nextCursor` of the page before.")]
-Sort = Annotated[str | None, Query(description="`createdAt`, or `-createdAt` for newest first. Default: `-createdAt`.")]
+Cursor = Annotated[
+    str | None, WithJsonSchema({"type": "string"}), Query(description="`pagination.nextCursor` of the page before.")
+]
+Sort = Annotated[
+    str | None,
+    WithJsonSchema({"type": "string", "enum": [SORT_FIELD, f"-{SORT_FIELD}"]}),
+    Query(description=f"`-{SORT_FIELD}` for newest first, which is the default."),
+]
 
 R = TypeVar("R")
 
