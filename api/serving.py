@@ -10,6 +10,7 @@ import uvicorn
 
 from api.app import Running, running
 from infrastructure.installation import Installation
+from infrastructure.watchdog import Watchdog
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class FirstTenant:
 async def serve(installation: Installation, *, followers: bool) -> None:
     """Answers requests until SIGINT or SIGTERM; prints what a newcomer needs next once it listens."""
     settings = installation.settings
-    with _listen(settings.host, settings.port) as listening:
+    with _listen(settings.host, settings.port) as listening, Watchdog(installation.server):
         port = listening.getsockname()[1]
         base_url = settings.base_url if settings.port else f"http://{settings.host}:{port}"
         async with running(installation.at(base_url), followers=followers) as parts:
@@ -46,9 +47,10 @@ async def work(installation: Installation) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with running(installation, followers=True):
-        print("Worker is following the log (read models, invitations, expiry). Stop it with Ctrl-C.", flush=True)
-        await stop.wait()
+    with Watchdog(installation.server):
+        async with running(installation, followers=True):
+            print("Worker is following the log (read models, invitations, expiry). Stop it with Ctrl-C.", flush=True)
+            await stop.wait()
 
 
 def _listen(host: str, port: int) -> socket.socket:
