@@ -71,11 +71,17 @@ def parse_json(raw: bytes) -> Json:
 
 
 def parse_exact(raw: bytes) -> Json:
-    """Like `parse_json`, for text that the caller spells again by `canonical_exact` and compares.
+    """The value of canonical bytes without floating point numbers, as entries are; raises CanonicalError for all others.
 
-    That refuses floating point numbers, large integers and lone surrogates, so they are not looked for here.
+    Spelling the value again shows a repeated key, a blank, another order or another escape.
     """
-    return _parse(raw, _EXACT_DECODER)
+    value = _parse(raw, _EXACT_DECODER)
+    # The decoder has refused floating point numbers and large integers. Without characters beyond ASCII there are no
+    # lone surrogates and no keys to be sorted otherwise, so then the standard encoder's spelling is the canonical one.
+    plain = raw.isascii() and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH
+    if (_ENCODER.encode(value).encode("ascii", "replace") if plain else canonical_exact(value)) != raw:
+        raise CanonicalError("the bytes are not in canonical form (RFC 8785)")
+    return value
 
 
 def _parse(raw: bytes, decoder: json.JSONDecoder) -> Json:
@@ -107,6 +113,17 @@ def _integer(text: str) -> int | float:
     return double if _number(double) == text else number
 
 
+def _exact_integer(text: str) -> int:
+    number = int(text)
+    if not -MAX_INTEGER <= number <= MAX_INTEGER:
+        raise CanonicalError("an integer is beyond 2^53-1")
+    return number
+
+
+def _refuse_float(text: str) -> NoReturn:
+    raise CanonicalError("entries hold no floating point numbers")
+
+
 def _double(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
@@ -121,7 +138,7 @@ def _refuse_constant(name: str) -> NoReturn:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique_pairs, parse_int=_integer, parse_float=_double, parse_constant=_refuse_constant
 )
-_EXACT_DECODER = json.JSONDecoder(object_pairs_hook=_unique_pairs, parse_constant=_refuse_constant)
+_EXACT_DECODER = json.JSONDecoder(parse_int=_exact_integer, parse_float=_refuse_float, parse_constant=_refuse_constant)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 

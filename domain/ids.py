@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -69,6 +70,18 @@ def parse_uuid(text: str) -> UUID:
         raise IdError("not a UUID") from err
     if str(value) != text.lower():
         raise IdError("not a UUID in its canonical spelling")
+    return value
+
+
+@lru_cache(maxsize=16_384)
+def parse_lower_uuid(text: str) -> UUID:
+    """A UUID as entries spell it, in lower case alone; raises IdError for anything else.
+
+    Entries name the same few again and again, so the last ones are kept.
+    """
+    value = parse_uuid(text)
+    if str(value) != text:
+        raise IdError("not a UUID in lower case")
     return value
 
 

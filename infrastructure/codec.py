@@ -17,7 +17,7 @@ from domain.canonical import Json
 from domain.entry import EntryError, format_time, parse_time
 from domain.envelope import EnvelopeFact
 from domain.erasure import SubjectErased
-from domain.ids import IdError, parse_uuid
+from domain.ids import IdError, parse_lower_uuid
 from domain.personal import Disclosure, Personal
 from domain.signing import SigningFact
 from domain.template import TemplateFact
@@ -130,17 +130,11 @@ def _scalar(kind: type, encode: Callable[[Any], Json], decode: Callable[[Any], A
     return _Codec(lambda value, path, found: encode(value), read)
 
 
-def _lower_uuid(text: str) -> UUID:
-    if text != text.lower():
-        raise ValueError("not in lower case")
-    return parse_uuid(text)
-
-
 _SCALARS: Final[Mapping[Any, _Codec]] = {
     str: _scalar(str, lambda value: value, lambda value: value),
     int: _scalar(int, lambda value: value, lambda value: value),
     bool: _scalar(bool, lambda value: value, lambda value: value),
-    UUID: _scalar(str, str, _lower_uuid),
+    UUID: _scalar(str, str, parse_lower_uuid),
     datetime: _scalar(str, format_time, parse_time),
 }
 
