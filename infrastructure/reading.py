@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
+from infrastructure.database import DatabaseUnavailable
 from infrastructure.following import READ_CHANNEL
 
 log = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ class ReadGate:
         try:
             async with self._pool.connection() as conn:
                 rows = await (await conn.execute(_WHERE, [list(names)])).fetchall()
-        except (psycopg.OperationalError, PoolTimeout) as err:
+        except (psycopg.OperationalError, DatabaseUnavailable) as err:
             raise ReadsUnavailable(names[0] if names else "", f"the database cannot be asked: {err}") from err
         head = int(rows[0][0]) if rows else 0
         found = {name: (position, status, error) for _, name, position, status, error in rows if name is not None}

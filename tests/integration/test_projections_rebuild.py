@@ -24,16 +24,27 @@ def owner(database: DatabaseUrls) -> Iterator[Connection]:
         yield conn
 
 
-def test_a_rebuild_in_the_middle_of_everything_loses_and_repeats_nothing(database: DatabaseUrls, owner: Connection) -> None:
+@pytest.fixture
+def following(database: DatabaseUrls) -> Iterator[None]:
+    """Keeps the tallies a and b up to date, in small steps."""
     ensure_tables(database.owner, [tally("a"), tally("b")])
     listener = LogListener(database.service)
     listener.start()
     follower = Follower(database.service, "projections", Runner([tally("a"), tally("b")], batch=3).step, listener)
     follower.start()
+    yield
+    follower.close()
+    listener.close()
+
+
+def test_a_rebuild_in_the_middle_of_everything_loses_and_repeats_nothing(
+    database: DatabaseUrls, owner: Connection, following: None
+) -> None:
     done = threading.Event()
+    append(owner, envelopes(1))
 
     def keep_appending() -> int:
-        head, seed = 0, 0
+        head, seed = 0, 1
         with connect(database.service) as conn:
             while not done.is_set():
                 seed += 1
@@ -49,11 +60,7 @@ def test_a_rebuild_in_the_middle_of_everything_loses_and_repeats_nothing(databas
         finally:
             done.set()
     head = appending.result()
-    try:
-        eventually(lambda: positions(database.owner) == {"a": (head, "running"), "b": (head, "running")}, 30)
-    finally:
-        follower.close()
-        listener.close()
+    eventually(lambda: positions(database.owner) == {"a": (head, "running"), "b": (head, "running")}, 30)
     assert tallied(database.owner, "a") == tallied(database.owner, "b") == list(range(1, head + 1))
 
 
