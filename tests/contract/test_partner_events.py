@@ -72,7 +72,7 @@ def test_a_process_is_told_from_its_creation_to_its_end_and_the_chain_can_be_rec
         ("OTP_RESENT", "SUCCESS", "frontend"),
         ("OTP_VERIFIED", "SUCCESS", "frontend"),
         ("CONSENT_GIVEN", "SUCCESS", "frontend"),
-        ("DOCUMENT_SIGNED", "SUCCESS", "frontend"),
+        ("FIELD_SIGNED", "SUCCESS", "frontend"),
         ("PROCESS_COMPLETED", "SUCCESS", "frontend"),
     ]
     assert {event["processId"] for event in found} == {who["processId"]}

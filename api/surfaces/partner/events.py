@@ -76,7 +76,7 @@ WORDS: Final[Mapping[str, Word]] = {
     OtpVerified.TYPE: Word("OTP_VERIFIED"),
     OtpFailed.TYPE: Word("OTP_FAILED", "FAILURE"),
     ConsentGiven.TYPE: Word("CONSENT_GIVEN"),
-    DocumentSigned.TYPE: Word("DOCUMENT_SIGNED"),
+    DocumentSigned.TYPE: Word("FIELD_SIGNED"),
     SigningCompleted.TYPE: Word("PROCESS_COMPLETED"),
     SigningDeclined.TYPE: Word("PROCESS_FAILED", "FAILURE"),
     SigningFailed.TYPE: Word("PROCESS_FAILED", "FAILURE"),
