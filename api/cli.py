@@ -2,21 +2,22 @@
 
 import asyncio
 import logging
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from api import cli_identity, cli_projections, cli_verify
+from api import cli_erase, cli_identity, cli_projections, cli_verify
 from api.cli_context import fail, installation
 from api.demo import DemoFailed, Server, answers, own_server
 from api.demo import run as run_demo
 from api.serving import serve as run_server
 from api.serving import work as run_worker
 from infrastructure.clock import SystemClock
-from infrastructure.database import async_pool
+from infrastructure.database import DatabaseUrls, async_pool
 from infrastructure.identity import Identity
 from infrastructure.installation import Installation
 from infrastructure.settings import Settings, variable
@@ -27,8 +28,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An event-sourced signing ledger: API, followers, verification.",
 )
-for part in (cli_identity.app, cli_projections.app, cli_verify.app):
+for part in (cli_identity.app, cli_erase.app, cli_verify.app):
     app.add_typer(part)
+
+
+@contextmanager
+def _database() -> Iterator[DatabaseUrls]:
+    with installation() as opened:
+        yield opened.urls
+
+
+app.add_typer(cli_projections.build(_database), name="projections")
 
 
 @app.command()

@@ -23,7 +23,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 START_SECONDS: Final = 90.0
 STOP_SECONDS: Final = 30.0
 
-_READY: Final = re.compile(rb"listening on (http://\S+)|(Worker is following)")
+_READY: Final = re.compile(rb"listening on (http://\S+)\n|(Worker is following)")
 
 
 class StartFailed(Exception):
@@ -33,16 +33,16 @@ class StartFailed(Exception):
 class ServerProcess:
     """One `countersign serve` or `countersign worker` over the data folder `data`.
 
-    `url` is where it answers, empty for a worker. What it prints is in `printed`. `environment` is added to
-    that of this process, without the variables by which this process itself is configured.
+    `url` is where it answers, empty for a worker. What it prints is in `printed` and in a file beside `data`, named
+    by `name`. `environment` is added to that of this process, without the variables that configure this one.
     """
 
-    def __init__(self, data: Path, *arguments: str, environment: Mapping[str, str] | None = None, program: str = "") -> None:
+    def __init__(self, data: Path, *arguments: str, environment: Mapping[str, str] | None = None, name: str = "") -> None:
         self.arguments = arguments
         self.url = ""
-        self._log = data.with_name(f"{data.name}.{program or arguments[0]}.log")
+        self._log = data.with_name(f"{data.name}.{name or arguments[0]}.log")
         # The first port is the system's choice; it is kept, so that clients find the server again after a restart.
-        self._environment = {**_bare(os.environ), variable("data"): str(data), variable("port"): "0", **(environment or {})}
+        self._environment = {**bare_environment(), variable("data"): str(data), variable("port"): "0", **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._printed_from = 0
 
@@ -156,7 +156,7 @@ def kill_database(data: Path, *, children: bool) -> int:
     return len(victims)
 
 
-def _bare(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without our own settings: a test is not to run on the developer's database."""
+def bare_environment() -> dict[str, str]:
+    """This process's environment without our own settings: a test is not to run on the developer's database."""
     own = {variable(field) for field in Settings.model_fields}
-    return {name: value for name, value in environment.items() if name not in own}
+    return {name: value for name, value in os.environ.items() if name not in own}

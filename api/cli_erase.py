@@ -1,0 +1,128 @@
+"""The command that erases a person's data, or an envelope's or a template's, and records that it was done."""
+
+import asyncio
+import os
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final
+from uuid import UUID
+
+import typer
+
+from api.cli_context import fail, installation, say
+from domain.actor import Actor, ActorKind
+from domain.envelope import Envelope
+from domain.erasure import SubjectErased
+from domain.errors import Conflict, SubjectNotFound
+from domain.personal import Subject, SubjectKind, person
+from infrastructure.append import RecorderUnavailable
+from infrastructure.clock import SystemClock
+from infrastructure.database import DatabaseUnavailable, async_pool
+from infrastructure.identity import Identity
+from infrastructure.installation import Installation
+from infrastructure.ledger import InvitationMint, Ledger
+from infrastructure.recorder import Recorder
+from infrastructure.vault import Vault
+
+app = typer.Typer()
+
+#: Whoever may start this command on the installation's own machine.
+BY: Final = Actor(ActorKind.OPERATOR, "countersign erase")
+
+#: A code and not prose: it stays in the log for ever, so it must not hold what is erased.
+_GROUND: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}")
+
+
+@app.command()
+def erase(
+    tenant: Annotated[UUID, typer.Option(help="The tenant whose data it is.")],
+    ground: Annotated[
+        str, typer.Option(metavar="CODE", help="The legal ground, a code such as gdpr-17-1-b. It is recorded and stays.")
+    ],
+    email: Annotated[str | None, typer.Option(help="Erase the person with this e-mail address.")] = None,
+    phone: Annotated[str | None, typer.Option(help="Erase the person with this phone number and no e-mail address.")] = None,
+    participant: Annotated[
+        UUID | None, typer.Option(metavar="ID", help="Erase the participant with this id, of whom neither address is known.")
+    ] = None,
+    envelope: Annotated[UUID | None, typer.Option(metavar="ID", help="Erase an envelope's texts and metadata.")] = None,
+    template: Annotated[UUID | None, typer.Option(metavar="ID", help="Erase a template's name and description.")] = None,
+) -> None:
+    """Destroys personal data for good: the values, their key, and the kept answers that hold them.
+
+    The log keeps commitments to them, which say nothing without the values, and a fact that says that they were erased.
+    """
+    if not _GROUND.fullmatch(ground):
+        raise typer.BadParameter("a code of at most 64 letters, digits and . _ : / -", param_hint="--ground")
+    subject = _subject(tenant, email=email, phone=phone, participant=participant, envelope=envelope, template=template)
+    with installation() as opened:
+        try:
+            places = asyncio.run(_erase(opened, subject, ground))
+        except SubjectNotFound as err:
+            fail(f"{err} Nothing was changed.")
+        except (Conflict, RecorderUnavailable, DatabaseUnavailable) as err:
+            fail(f"It is not known whether it was erased; run the command again. ({err})")
+        mails = _remove_mails(opened.settings.data / "outbox", places.signings)
+    say(f"Erased. {places.entries} entries held commitments that can no longer be opened.")
+    if mails:
+        say(f"{mails} invitations were removed from the outbox.")
+    say("Not reached from here: backups, exported files with disclosures, mails that were sent, and the PDFs themselves.")
+
+
+class _Places:
+    """Where an erasure took effect: how many entries, and the signings whose invitations name what was erased."""
+
+    def __init__(self, entries: int, signings: frozenset[UUID]) -> None:
+        self.entries = entries
+        self.signings = signings
+
+
+def _subject(
+    tenant: UUID, *, email: str | None, phone: str | None, participant: UUID | None, envelope: UUID | None, template: UUID | None
+) -> Subject:
+    given = [value for value in (email, phone, participant, envelope, template) if value is not None]
+    if len(given) != 1:
+        raise typer.BadParameter("say whose data: one of --email, --phone, --participant, --envelope and --template")
+    if envelope is not None:
+        return Subject(tenant, SubjectKind.ENVELOPE, str(envelope))
+    if template is not None:
+        return Subject(tenant, SubjectKind.TEMPLATE, str(template))
+    return person(tenant, email=email, phone=phone, otherwise=participant or UUID(int=0))
+
+
+async def _erase(opened: Installation, subject: Subject, ground: str) -> _Places:
+    """Raises SubjectNotFound, also for a tenant that does not exist, Conflict, RecorderUnavailable, DatabaseUnavailable."""
+    clock = SystemClock()
+    async with async_pool(opened.urls.service, max_size=2) as pool:
+        if subject.tenant not in {tenant.id for tenant in await Identity(pool, opened.keys, clock).tenants()}:
+            fail(f"There is no tenant {subject.tenant}.")
+        recorder = Recorder(opened.urls.service, opened.origin, pool, clock)
+        await asyncio.to_thread(recorder.start)
+        try:
+            mint = InvitationMint(opened.keys, timedelta(days=opened.settings.session_lifetime_days), os.urandom)
+            ledger = Ledger(recorder, Vault(pool, opened.keys), mint, clock)
+            outcome = await ledger.erase(subject, ground, BY)
+            streams = [
+                (entry.stream, entry.version)
+                for recorded in outcome.recorded
+                if isinstance(recorded.fact, SubjectErased)
+                for entry in recorded.fact.entries
+            ]
+            signings = {stream for stream, _ in streams}
+            for stream in tuple(signings):
+                state = await ledger.state(Envelope, stream)
+                signings |= set() if state is None else set(state.slots)
+            return _Places(len(streams), frozenset(signings))
+        finally:
+            await asyncio.to_thread(recorder.close)
+
+
+def _remove_mails(outbox: Path, signings: Iterable[UUID]) -> int:
+    """Invitations that were written to files instead of being sent hold the name, the address and the envelope's words."""
+    removed = 0
+    for signing in signings:
+        for mail in outbox.glob(f"*-{signing}-*.eml"):
+            mail.unlink(missing_ok=True)
+            removed += 1
+    return removed
