@@ -29,7 +29,8 @@ NO_PREVIOUS: Final = bytes(32)
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d\.\d{6}Z", re.ASCII)
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
-_KEYS: Final = frozenset(("at", "by", "data", "ledger", "personal", "previous", "stream", "type", "version"))
+#: In the canonical order, so the members of a canonical object come in this one.
+_KEYS: Final = ("at", "by", "data", "ledger", "personal", "previous", "stream", "type", "version")
 
 
 class EntryError(ValueError):
@@ -74,7 +75,7 @@ def parse_time(text: str) -> datetime:
     if not _TIME.fullmatch(text):
         raise EntryError("a time is not of the form YYYY-MM-DDTHH:MM:SS.ffffffZ")
     try:
-        return datetime.fromisoformat(f"{text[:26]}+00:00").replace(tzinfo=UTC)
+        return datetime.fromisoformat(text)  # "Z" gives `UTC` itself
     except ValueError as err:
         raise EntryError(f"not a time: {err}") from err
 
@@ -159,31 +160,30 @@ def decode(raw: bytes) -> Entry:
         value = parse_exact(raw)
     except CanonicalError as err:
         raise EntryError(str(err)) from err
-    if not isinstance(value, dict) or value.keys() != _KEYS:
-        raise EntryError("an entry has exactly the members " + ", ".join(sorted(_KEYS)))
+    if not isinstance(value, dict) or tuple(value) != _KEYS:
+        raise EntryError("an entry has exactly the members " + ", ".join(_KEYS))
+    at, by, data, ledger, personal, previous, stream, type_, version = value.values()
     # These readers accept one spelling each, so `encode` gives the same bytes again.
     return Entry(
-        ledger=_text(value, "ledger"),
-        stream=_uuid(_text(value, "stream")),
-        version=_version(value["version"]),
-        type=_text(value, "type"),
-        at=parse_time(_text(value, "at")),
-        previous=_hash(_text(value, "previous")),
-        by=_object(value, "by"),
-        data=_object(value, "data"),
-        personal=_commitments(_object(value, "personal")),
+        _text("ledger", ledger),
+        _uuid(_text("stream", stream)),
+        _version(version),
+        _text("type", type_),
+        parse_time(_text("at", at)),
+        _hash(_text("previous", previous)),
+        _object("by", by),
+        _object("data", data),
+        _commitments(_object("personal", personal)),
     )
 
 
-def _text(value: Mapping[str, Json], key: str) -> str:
-    member = value[key]
+def _text(key: str, member: Json) -> str:
     if not isinstance(member, str):
         raise EntryError(f"{key} is not a string")
     return member
 
 
-def _object(value: Mapping[str, Json], key: str) -> Mapping[str, Json]:
-    member = value[key]
+def _object(key: str, member: Json) -> Mapping[str, Json]:
     if not isinstance(member, dict):
         raise EntryError(f"{key} is not an object")
     return member

@@ -140,7 +140,15 @@ _SCALARS: Final[Mapping[Any, _Codec]] = {
 
 
 def _enum_codec(hint: type[StrEnum]) -> _Codec:
-    return _scalar(str, lambda value: value.value, hint)
+    members: Mapping[str, StrEnum] = {member.value: member for member in hint}
+
+    def read(value: str) -> StrEnum:
+        member = members.get(value)
+        if member is None:
+            raise ValueError(f"{value!r} is not a {hint.__name__}")
+        return member
+
+    return _scalar(str, lambda value: value.value, read)
 
 
 def _optional(inner: _Codec) -> _Codec:
@@ -181,6 +189,7 @@ def _object_codec(hint: type[Any]) -> _Codec:
 def _read_hints(hint: type[Any]) -> _Codec:
     hints = get_type_hints(hint)
     members = tuple((item.name, _codec(hints[item.name])) for item in dataclasses.fields(hint))
+    readers = tuple((name, f"/{name}", codec.decode) for name, codec in members)
     names = frozenset(name for name, _ in members)
 
     def write(value: Any, path: str, found: list[tuple[str, Personal]]) -> Any:
@@ -199,10 +208,10 @@ def _read_hints(hint: type[Any]) -> _Codec:
         if not names.issuperset(value):
             raise CodecError(f"{hint.__name__} has no field {path}/{sorted(set(value) - names)[0]}")
         read_members = []
-        for name, codec in members:
-            member = codec.decode(value.get(name, _ABSENT), f"{path}/{name}", personal, taken)
+        for name, step, decode in readers:
+            member = decode(value.get(name, _ABSENT), path + step, personal, taken)
             if member is _ABSENT:
-                raise CodecError(f"{path}/{name} is missing")
+                raise CodecError(f"{path}{step} is missing")
             read_members.append(member)
         return hint(*read_members)
 
