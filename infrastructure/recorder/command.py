@@ -46,6 +46,10 @@ class Command:
     debit: CreditDebit | None = None
     erase: tuple[Erasure, ...] = ()
 
+    def size(self) -> int:
+        """About how many bytes its entries take."""
+        return sum(len(entry.draft.middle) + len(entry.draft.end) for entry in self.entries)
+
 
 def storable_type(type: str) -> str:
     """The type itself; raises EntryError if it cannot be stored."""

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import Notification, ProgrammingError, StoredEvent
 
-from domain.canonical import CanonicalError, Json, canonical, canonical_exact, parse_json
+from domain.canonical import CanonicalError, Json, canonical, parse_exact, parse_json
 from domain.entry import draft_data
 from infrastructure.recorder.command import Command, DraftedEntry, Expectation, storable_type
 from infrastructure.recorder.reading import StoredEntry
@@ -37,10 +37,11 @@ def from_stored_events(ledger: str, events: Sequence[StoredEvent]) -> Command:
         stream, version = event.originator_id, event.originator_version
         if not isinstance(stream, UUID):
             raise ProgrammingError("an originator id is a UUID here")
-        if stream not in last:
+        before = last.get(stream)
+        if before is None:
             expected[stream] = Expectation(version - 1, or_new=True)
-        elif version != last[stream] + 1:
-            raise OutOfOrder(f"version {version} of {stream} does not follow {last[stream]}")
+        elif version != before + 1:
+            raise OutOfOrder(f"version {version} of {stream} does not follow {before}")
         last[stream] = version
         unplaced = draft_data(ledger, stream, version, storable_type(event.topic), data_of(event.state))
         entries.append(DraftedEntry(stream, version, event.topic, unplaced))
@@ -55,8 +56,8 @@ def data_of(state: bytes) -> bytes:
     """An entry's `data`, in canonical form, for an event's state."""
     if state.startswith(b"{"):
         try:
-            value = parse_json(state)
-            if isinstance(value, dict) and value.keys() != {_BASE64} and canonical_exact(value) == state:
+            value = parse_exact(state)
+            if isinstance(value, dict) and value.keys() != {_BASE64}:
                 return state
         except CanonicalError:
             pass

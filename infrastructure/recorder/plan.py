@@ -86,15 +86,13 @@ class AnswerRow(NamedTuple):
 class Plan:
     """One outcome per command, in order, and everything the transaction writes.
 
-    `heads` maps each stream that grew to the index in `rows` of its last entry. `erase` are subjects to be destroyed before the
-    answers are stored.
+    `erase` are subjects to be destroyed before the answers are stored.
     """
 
     position: int
     at: datetime
     outcomes: list[Appended | Exception] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    heads: dict[UUID, int] = field(default_factory=dict)
     disclosures: list[SealedDisclosure] = field(default_factory=list)
     answers: list[AnswerRow] = field(default_factory=list)
     debits: dict[UUID, int] = field(default_factory=dict)
@@ -128,10 +126,10 @@ def _place(command: Command, state: State, now: datetime, made: Plan) -> Appende
         if kept is not None:
             return Appended((), repeated(kept, key.request_hash), repeated=True)
     at = max(now, command.now, state.at)
-    _check_expectations(command, state, at)
+    heads = _expected_heads(command, state, at)
     _check_balance(command, state)
 
-    rows, receipts, heads = _rows(command, state, at)
+    rows, receipts = _rows(command, state.position, at, heads)
     answer = key.answer(receipts) if key is not None else None
     if key is not None and answer is not None:
         made.answers.append(AnswerRow(key, answer, list(command.expected), at))
@@ -139,8 +137,6 @@ def _place(command: Command, state: State, now: datetime, made: Plan) -> Appende
     if rows:
         state.position, state.at = rows[-1].position, at
         state.heads.update(heads)
-        for index, row in enumerate(rows, len(made.rows)):
-            made.heads[row.stream] = index
         made.rows += rows
     made.disclosures += command.disclosures
     if command.debit is not None and command.debit.tenant in state.credits:
@@ -159,7 +155,9 @@ def repeated(kept: KeptAnswer, request_hash: bytes) -> Answer:
     return kept.answer
 
 
-def _check_expectations(command: Command, state: State, at: datetime) -> None:
+def _expected_heads(command: Command, state: State, at: datetime) -> dict[UUID, Head]:
+    """The heads of the command's streams, those of new ones missing; raises StaleAppend if anything is not as decided upon."""
+    heads: dict[UUID, Head] = {}
     if command.not_after is not None and at > command.not_after:
         raise StaleAppend(f"it was allowed until {format_time(command.not_after)}, and it is {format_time(at)}")
     for stream, expected in command.expected.items():
@@ -169,12 +167,15 @@ def _check_expectations(command: Command, state: State, at: datetime) -> None:
                 raise StaleAppend(f"stream {stream} does not exist, expected version {expected.version}", stream)
         elif head.version != expected.version:
             raise StaleAppend(f"stream {stream} is at version {head.version}, expected {expected.version}", stream)
+        else:
+            heads[stream] = head
     for disclosure in command.disclosures:
         if disclosure.subject not in state.subjects:
             raise StaleAppend(f"subject {disclosure.subject} does not exist any more", disclosure.stream)
     for erasure in command.erase:
         if erasure.subject not in state.subjects or state.disclosures.get(erasure.subject, 0) != erasure.disclosures:
             raise StaleAppend(f"subject {erasure.subject} does not have {erasure.disclosures} disclosures any more")
+    return heads
 
 
 def _check_balance(command: Command, state: State) -> None:
@@ -183,21 +184,20 @@ def _check_balance(command: Command, state: State) -> None:
         raise CreditsExhausted(f"the balance is {state.credits[debit.tenant]}, {debit.credits} are needed")
 
 
-def _rows(command: Command, state: State, at: datetime) -> tuple[list[Row], list[Receipt], dict[UUID, Head]]:
-    position = state.position
+def _rows(command: Command, position: int, at: datetime, heads: dict[UUID, Head]) -> tuple[list[Row], list[Receipt]]:
+    """The command's entries behind `position`; moves `heads` along."""
     spelled_at = _spell_time(at)
     rows: list[Row] = []
     receipts: list[Receipt] = []
-    heads: dict[UUID, Head] = {}
     for stream, version, type_, draft in command.entries:
-        before = heads.get(stream) or state.heads.get(stream)
+        before = heads.get(stream)
         raw = draft.place(spelled_at, before.leaf if before else NO_PREVIOUS)
         leaf = leaf_hash(raw)
         position += 1
         heads[stream] = Head(version, leaf)
         rows.append(Row(position, stream, version, type_, leaf, raw))
         receipts.append(Receipt(stream, version, position, leaf, at))
-    return rows, receipts, heads
+    return rows, receipts
 
 
 #: Most commands of a batch have the same time.

@@ -55,19 +55,19 @@ _STATEMENTS: Final = {
     _CREDITS: "SELECT tenant, balance FROM credits WHERE tenant = ANY($1) ORDER BY tenant FOR UPDATE",
     _WRITE_LOG: """
         WITH new AS MATERIALIZED (
-            SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[], $7::boolean[])
-                AS new (position, stream, version, type, leaf, entry, is_head)
+            SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::bytea[])
+                AS new (position, stream, version, type, leaf, entry)
         ), entries AS (
             INSERT INTO log (position, stream, version, type, leaf, entry)
             SELECT position, stream, version, type, leaf, entry FROM new
         ), moved AS (
             INSERT INTO heads (stream, version, leaf, position)
-            SELECT stream, version, leaf, position FROM new WHERE is_head
+            SELECT DISTINCT ON (stream) stream, version, leaf, position FROM new ORDER BY stream, version DESC
             ON CONFLICT (stream) DO UPDATE SET version = excluded.version, leaf = excluded.leaf, position = excluded.position
         ), counted AS (
-            UPDATE log_head SET position = $8::bigint, at = $9::timestamptz WHERE one
+            UPDATE log_head SET position = $7::bigint, at = $8::timestamptz WHERE one
         )
-        SELECT pg_notify($10::text, $8::bigint::text)""",
+        SELECT pg_notify($9::text, $7::bigint::text)""",
     _WRITE_DISCLOSURES: """
         INSERT INTO disclosures (stream, version, path, subject, ciphertext)
         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::uuid[], $5::bytea[])""",
@@ -143,7 +143,6 @@ def lock_and_read(pipeline: Pipeline, commands: Sequence[Command]) -> State:
 def write_and_commit(pipeline: Pipeline, plan: Plan) -> None:
     """Writes everything and returns once it is committed."""
     if plan.rows:
-        last = set(plan.heads.values())
         pipeline.send(
             _WRITE_LOG,
             wire.int8_array([row.position for row in plan.rows]),
@@ -152,7 +151,6 @@ def write_and_commit(pipeline: Pipeline, plan: Plan) -> None:
             wire.text_array([row.type for row in plan.rows]),
             wire.bytea_array([row.leaf for row in plan.rows]),
             wire.bytea_array([row.raw for row in plan.rows]),
-            wire.bool_array([index in last for index in range(len(plan.rows))]),
             wire.int8(plan.position),
             wire.timestamptz(plan.at),
             CHANNEL.encode(),

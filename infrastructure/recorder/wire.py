@@ -24,7 +24,6 @@ _INT4 = Struct("!i")
 _ARRAY = Struct("!iiIii")
 _EMPTY_ARRAY = Struct("!iiI")
 
-_BOOL_OID: Final = 16
 _BYTEA_OID: Final = 17
 _INT8_OID: Final = 20
 _TEXT_OID: Final = 25
@@ -144,14 +143,14 @@ def timestamptz(at: datetime) -> bytes:
     return _INT8.pack((at - _EPOCH) // _MICROSECOND)
 
 
-def int8_array(values: Sequence[int]) -> bytes:
+def int8_array(values: Iterable[int]) -> bytes:
     """A bigint[]."""
-    return _array(_INT8_OID, [_INT8.pack(value) for value in values])
+    return _fixed_array(_INT8_OID, 8, [_INT8.pack(value) for value in values])
 
 
 def uuid_array(values: Iterable[UUID]) -> bytes:
     """A uuid[]."""
-    return _array(_UUID_OID, [value.bytes for value in values])
+    return _fixed_array(_UUID_OID, 16, [value.bytes for value in values])
 
 
 def text_array(values: Iterable[str]) -> bytes:
@@ -164,19 +163,22 @@ def bytea_array(values: Sequence[bytes]) -> bytes:
     return _array(_BYTEA_OID, values)
 
 
-def bool_array(values: Iterable[bool]) -> bytes:
-    """A boolean[]."""
-    return _array(_BOOL_OID, [b"\x01" if value else b"\x00" for value in values])
-
-
 def _array(oid: int, items: Sequence[bytes]) -> bytes:
-    if not items:
-        return _EMPTY_ARRAY.pack(0, 0, oid)
-    parts = [_ARRAY.pack(1, 0, oid, len(items), 1)]
+    parts = [_array_head(oid, len(items))]
     for item in items:
         parts.append(_INT4.pack(len(item)))
         parts.append(item)
     return b"".join(parts)
+
+
+def _fixed_array(oid: int, width: int, items: Sequence[bytes]) -> bytes:
+    """Of items that are all `width` bytes: one join does it, a third of the time."""
+    length = _INT4.pack(width)
+    return length.join((_array_head(oid, len(items)), *items))
+
+
+def _array_head(oid: int, count: int) -> bytes:
+    return _ARRAY.pack(1, 0, oid, count, 1) if count else _EMPTY_ARRAY.pack(0, 0, oid)
 
 
 def rows(result: PGresult) -> list[list[Any]]:

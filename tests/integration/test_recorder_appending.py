@@ -172,6 +172,15 @@ def test_the_largest_entry_is_stored_and_one_byte_more_is_refused(recorder: Reco
         recorder.submit(sized(largest)).result()
 
 
+def test_many_of_the_largest_entries_at_once_fit_through_the_connection(recorder: Recorder, database: DatabaseUrls) -> None:
+    """More than the socket's buffers hold, in both directions."""
+    futures = [recorder.submit(happened(uuid4(), count=10, text="x" * 65_000)) for _ in range(30)]
+    futures += [recorder.submit(happened(uuid4(), count=4000))]
+    wait(futures, timeout=60)
+    assert sum(len(future.result().receipts) for future in futures) == 4300
+    assert len(judge(database.owner)) == 4300
+
+
 def test_time_in_the_log_never_goes_back(database: DatabaseUrls) -> None:
     """Two processes, the second one's clock an hour behind."""
     noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
