@@ -15,6 +15,7 @@ from infrastructure.reading import AsyncConnection, ReadGate, ReadsUnavailable
 from projections import PROJECTIONS
 from projections.rebuild import ensure_tables
 from projections.runner import Runner
+from tests.histories import RecordedLog
 from tests.integration.read_side import append, envelopes
 
 NAMES = [each.name for each in PROJECTIONS]
@@ -134,11 +135,19 @@ def test_a_projection_that_stops_while_reads_wait_refuses_them_then(
 ) -> None:
     monkeypatch.setattr(reading, "_POLL_SECONDS", 60)
     owner.execute("ALTER TABLE read.signers ADD CHECK (status <> 'completed')")
-    append(owner, envelopes(1))
+    log = RecordedLog()
+    envelope, whose = log.open_envelope()
+    opened = append(owner, log.rows)
+    for who in whose:
+        log.sign(envelope, who)
 
     async def scenario() -> None:
         async with gate_of(database) as (gate, _):
             await listening(owner)
+            await asyncio.to_thread(catch_up, database)
+            await gate.wait(NAMES, 10)
+            await asyncio.sleep(0.1)  # by now it has heard that all are running
+            await asyncio.to_thread(append, owner, log.rows[opened:])
             read = asyncio.create_task(gate.wait(NAMES, 30))
             await asyncio.sleep(0.2)
             await asyncio.to_thread(catch_up, database)

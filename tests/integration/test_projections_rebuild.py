@@ -7,13 +7,17 @@ from dataclasses import replace
 
 import pytest
 
+from domain.actor import Mode
+from domain.template import AddVersion, CreateTemplate, DefineFields, Field, FieldType, StoredFile, StoreFile
 from infrastructure.database import DatabaseUrls, connect
 from infrastructure.following import Connection, Follower, places
 from infrastructure.notifications import LogListener
 from projections import PROJECTIONS
+from projections import rebuild as rebuild_module
 from projections.projection import Item
 from projections.rebuild import ensure_tables, rebuild
 from projections.runner import Runner
+from tests.histories import RecordedLog
 from tests.integration.read_side import append, envelopes, positions, tallied, tally
 from tests.integration.test_following import eventually
 
@@ -42,6 +46,7 @@ def test_a_rebuild_in_the_middle_of_everything_loses_and_repeats_nothing(
 ) -> None:
     done = threading.Event()
     append(owner, envelopes(1))
+    owner.execute("LISTEN countersign_read")
 
     def keep_appending() -> int:
         head, seed = 0, 1
@@ -62,6 +67,35 @@ def test_a_rebuild_in_the_middle_of_everything_loses_and_repeats_nothing(
     head = appending.result()
     eventually(lambda: positions(database.owner) == {"a": (head, "running"), "b": (head, "running")}, 30)
     assert tallied(database.owner, "a") == tallied(database.owner, "b") == list(range(1, head + 1))
+    announced = [notice.payload.split() for notice in owner.notifies(timeout=0.5)]
+    for name in ("a", "b"):
+        heard = [int(position) for projection, position, _ in announced if projection == name]
+        assert heard == sorted(heard), "a position went back, so a read that trusted it may have been a stale one"
+        assert heard[-1] == head
+
+
+def test_rows_that_left_the_memory_come_back_whole(database: DatabaseUrls, owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rebuild_module, "BATCH", 1)
+    monkeypatch.setattr(rebuild_module, "ROWS_KEPT", 4)
+    monkeypatch.setattr(rebuild_module, "_CLOSE", 1)
+    log = RecordedLog()
+    one, other = log.uuid(), log.uuid()
+    name = log.personal("Contract")
+    field = Field("signature", FieldType.SIGNATURE)
+    for command in (
+        CreateTemplate(log.tenant, Mode.LIVE, one, name, None),
+        AddVersion(one, name, None),
+        CreateTemplate(log.tenant, Mode.LIVE, other, name, None),
+        AddVersion(other, name, None),
+        DefineFields(one, (field,)),
+        StoreFile(one, 1, StoredFile("ab" * 32, 1000, 1)),
+    ):
+        log.on_template(command, command.template)
+    append(owner, log.rows)
+    rebuild(database.owner)
+    versions = "SELECT version, sha256, jsonb_array_length(fields) FROM read.template_versions WHERE template = %s ORDER BY version"
+    assert owner.execute(versions, [one]).fetchall() == [(1, "ab" * 32, 0), (2, None, 1)]
+    assert owner.execute(versions, [other]).fetchall() == [(1, None, 0), (2, None, 0)]
 
 
 def test_a_rebuild_starts_a_stopped_projection_again_and_tells_how_far_it_is(database: DatabaseUrls, owner: Connection) -> None:
