@@ -15,8 +15,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pikepdf
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from api.cli import app
 from domain.ids import ProcessId, parse_uuid, typed_id

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from domain.ids import typed_id
@@ -76,10 +75,8 @@ def everything(site: Site) -> str:
         assert len(tables) > 10
         for schema, table in tables:
             for row in conn.execute(f'SELECT * FROM "{schema}"."{table}"'.encode()):
-                for value in row:
-                    parts.append(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))
-            for (text,) in conn.execute(f'SELECT t::text FROM "{schema}"."{table}" AS t'.encode()):
-                parts.append(text)
+                parts += [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in row]
+            parts += [text for (text,) in conn.execute(f'SELECT t::text FROM "{schema}"."{table}" AS t'.encode())]
     return "\n".join(parts).casefold()
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -126,10 +127,11 @@ def test_one_request_sent_to_both_processes_at_once_acts_once(several: Several) 
     before = outcome_counts(several)
     for _ in range(8):
         wanted, key = body(several.template, someone()), str(uuid4())
-        one, other = at_once(
-            lambda wanted=wanted, key=key: first.ask("POST", "/v1/documents", wanted, key=key),
-            lambda wanted=wanted, key=key: second.ask("POST", "/v1/documents", wanted, key=key),
-        )
+
+        def publish(api: Partner, wanted: Any = wanted, key: str = key) -> httpx.Response:
+            return api.ask("POST", "/v1/documents", wanted, key=key)
+
+        one, other = at_once(partial(publish, first), partial(publish, second))
         assert (one.status_code, one.content) == (201, other.content)
         assert other.status_code == 201
         changed = second.ask("POST", "/v1/documents", body(several.template, someone()), key=key)
@@ -152,7 +154,7 @@ def test_credits_are_spent_to_the_last_and_never_below_by_both_processes(several
         def publish(api: Partner) -> int:
             return api.ask("POST", "/v1/documents", body(several.template, someone()), key=str(uuid4())).status_code
 
-        answers = at_once(*(lambda api=api: publish(api) for api in several.apis * 8))
+        answers = at_once(*(partial(publish, api) for api in several.apis * 8))
 
         assert Counter(answers) == {201: 7, 402: 9}
         left = several.site.command("credits", "--tenant", str(several.site.tenant))
