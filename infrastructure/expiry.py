@@ -18,7 +18,7 @@ from domain.coordination import ExpireEnvelope
 from domain.errors import NotYetDue, Refusal
 from infrastructure.append import Answer
 from infrastructure.clock import Clock
-from infrastructure.following import transient
+from infrastructure.database import DatabaseUnavailable
 from infrastructure.ledger import NO_ANSWER, Ledger, Outcome
 from infrastructure.reading import AsyncConnection
 
@@ -58,7 +58,9 @@ class Expiry:
                     continue
             except Exception as err:
                 # Whatever it is, an expiry that ends for good would be noticed too late by everybody.
-                log.warning("cannot look for what is due, trying again: %s", err, exc_info=not transient(err))
+                log.warning(
+                    "cannot look for what is due, trying again: %s", err, exc_info=not isinstance(err, DatabaseUnavailable)
+                )
             try:
                 await asyncio.wait_for(stop.wait(), self._poll_seconds)
             except TimeoutError:

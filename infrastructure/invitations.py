@@ -200,9 +200,11 @@ class Invitations:
             try:
                 if await self.send_next():
                     continue
-            except Exception:
-                # A sender that ends for good would be noticed too late; the row is tried again after its lease.
-                log.exception("an invitation could not be sent and will be tried again")
+            except Exception as err:
+                # A sender that ends for good would be noticed too late; what is due stays due.
+                log.warning(
+                    "sending invitations failed and is tried again: %s", err, exc_info=not isinstance(err, DatabaseUnavailable)
+                )
             try:
                 await asyncio.wait_for(wake.wait(), POLL_SECONDS)
             except TimeoutError:

@@ -69,15 +69,16 @@ def build(deps: Deps) -> FastAPI:
     )
     probe = _Probe(deps)
 
-    @app.api_route("/health", methods=["GET", "HEAD"], summary="Whether the process runs", response_model=Health)
+    @app.head("/health", include_in_schema=False)
+    @app.get("/health", summary="Whether the process runs", response_model=Health)
     async def health() -> JSONResponse:
         now = deps.clock.now().astimezone(UTC)
         ts = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return JSONResponse({"ok": True, "service": SERVICE, "ts": ts}, headers=_UNCACHED)
 
-    @app.api_route(
+    @app.head("/ready", include_in_schema=False)
+    @app.get(
         "/ready",
-        methods=["GET", "HEAD"],
         summary="Whether the database is reachable",
         response_model=Ready,
         responses={503: {"model": Ready, "description": "The database cannot be reached."}},

@@ -24,6 +24,8 @@ async def test_health_is_answered_as_documented(database: DatabaseUrls, tmp_path
         assert (body["ok"], body["service"]) == (True, "safeclose-api")
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", body["ts"])
         assert (await http.head("/health")).status_code == 200
+        assert (await http.head("/ready")).status_code == 200
+        assert set(build(run.deps).openapi()["paths"]) == {"/health", "/ready"}
 
 
 @in_loop
