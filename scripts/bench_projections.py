@@ -128,11 +128,13 @@ def bench_rebuild(owner_url: str, rounds: int) -> None:
     rates = []
     for number in range(rounds):
         memory: list[float] = []
+        before = time.process_time()
         rebuilt = rebuild(owner_url, PROJECTIONS, lambda *_, memory=memory: memory.append(resident_megabytes()))
         rates.append(rebuilt.entries / rebuilt.seconds)
         quarter = memory[len(memory) // 4]
         console.print(
-            f"rebuild {number + 1}: {rates[-1]:,.0f} entries/s ({rebuilt.entries:,} in {rebuilt.seconds:.1f} s);"
+            f"rebuild {number + 1}: {rates[-1]:,.0f} entries/s ({rebuilt.entries:,} in {rebuilt.seconds:.1f} s,"
+            f" {(time.process_time() - before) / rebuilt.entries * 1e6:.0f} µs of this process's CPU each);"
             f" memory {quarter:.0f} MB after a quarter, {memory[-1]:.0f} MB at the end"
         )
     console.print(f"rebuild, median of {rounds}: [bold]{statistics.median(rates):,.0f} entries/s[/] (goal: 30,000)")
@@ -196,7 +198,8 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=300_000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    console.print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, psycopg {psycopg.__version__}")
+    load = f", load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else ""
+    console.print(f"{platform.machine()}, {os.cpu_count()} cores{load}, Python {platform.python_version()}, psycopg {psycopg.__version__}")
     with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
         server = start_embedded(Path(folder) / "data", console.print)
         try:
