@@ -1,9 +1,11 @@
 """What all surfaces do alike with a request: its id, its size, its idempotency key, where it came from."""
 
 import json
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, MutableMapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -105,6 +107,32 @@ def send_answer(answer: Answer) -> Response:
 def json_answer(status: int, content: object, media_type: str = "application/json") -> Answer:
     """A JSON answer; members stay in the order given."""
     return Answer(status, media_type, json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+#: A PDF is served as it was uploaded by somebody, so a browser may neither guess what it is nor run it in our name.
+_PDF_HEADERS: Final = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; sandbox",
+}
+
+
+def pdf_response(content: bytes, sha256: str, filename: str) -> Response:
+    """A stored PDF, to be saved as `filename`; `sha256` (64 hex digits) is of `content`."""
+    digest = b64encode(bytes.fromhex(sha256)).decode()
+    headers = {
+        **_PDF_HEADERS,
+        "content-disposition": _attachment(filename),
+        "etag": f'"{sha256}"',
+        "repr-digest": f"sha-256=:{digest}:",  # RFC 9530 section 3
+    }
+    return Response(content, 200, headers, "application/pdf")
+
+
+def _attachment(filename: str) -> str:
+    """A Content-Disposition with the name for old readers and for those of RFC 6266 section 4.3."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\/%' else "_" for c in filename)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def client_address(request: Request, deps: Deps) -> tuple[str, AddressSource] | None:

@@ -4,10 +4,8 @@ The URL is the credential (`FileUrls`): no header authenticates. A URL stops wor
 and at once when the credential that asked for it is revoked.
 """
 
-from base64 import b64encode
 from hashlib import sha256
 from typing import Final
-from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, Field
@@ -26,8 +24,9 @@ from api.deps import (
     UrlRefused,
     inspect_pdf,
 )
-from api.http import RequestLimits, idempotency_value, json_answer, send_answer
-from api.surfaces.files.problems import REFUSALS, CredentialRevoked, Problem, answer_problems, problem
+from api.http import RequestLimits, idempotency_value, json_answer, pdf_response, send_answer
+from api.problems import REFUSALS, Problem, problem
+from api.surfaces.files.problems import CredentialRevoked, answer_problems
 from domain import template
 from domain.actor import Actor, ActorKind
 from domain.template import StoredFile, StoreFile, Template
@@ -48,13 +47,6 @@ UPLOAD_TYPES: Final = frozenset(
 )
 
 _CREDENTIALS: Final = (ActorKind.PARTNER_KEY, ActorKind.ORGANIZATION_KEY)
-
-#: The blob is served as it was uploaded by somebody, so a browser may neither guess what it is nor run it in our name.
-_DOWNLOAD_HEADERS: Final = {
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    "content-security-policy": "default-src 'none'; sandbox",
-}
 
 _ERRORS: Final = {403: "The URL does not permit this, or no longer.", 404: "There is no such template version or file."}
 _UPLOAD_ERRORS: Final = _ERRORS | {
@@ -121,7 +113,7 @@ def build(deps: Deps) -> FastAPI:
         content = await deps.blobs.get(grant.sha256)
         if content is None:
             return problem(request, 404, "file-not-found", "The file is not in the store.")
-        return Response(content, 200, _download_headers(grant), "application/pdf")
+        return pdf_response(content, grant.sha256, grant.filename)
 
     return app
 
@@ -176,19 +168,3 @@ async def _read(request: Request, limit_bytes: int) -> bytes:
         if len(data) > limit_bytes:
             raise too_large
     return bytes(data)
-
-
-def _download_headers(grant: DownloadGrant) -> dict[str, str]:
-    digest = b64encode(bytes.fromhex(grant.sha256)).decode()
-    return {
-        **_DOWNLOAD_HEADERS,
-        "content-disposition": _attachment(grant.filename),
-        "etag": f'"{grant.sha256}"',
-        "repr-digest": f"sha-256=:{digest}:",  # RFC 9530 section 3
-    }
-
-
-def _attachment(filename: str) -> str:
-    """A Content-Disposition with the name for old readers and for those of RFC 6266 section 4.3."""
-    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\/%' else "_" for c in filename)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"

@@ -1,0 +1,162 @@
+"""Errors of our own surfaces as problem documents (RFC 9457), and what each refusal of the domain is answered with.
+
+The surfaces that speak like a published API have that API's errors instead.
+"""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from api.deps import BlobCorrupted, DatabaseUnavailable, RecorderUnavailable
+from api.http import json_answer, request_id, send_answer
+from domain import errors
+from domain.errors import Refusal
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+#: What a client that was told "not now" should wait before it asks again.
+RETRY_AFTER_SECONDS: Final = 1
+
+#: Status by refusal. Most of them no surface of ours can meet; they stand here so that none is without an answer.
+REFUSALS: Final[Mapping[type[Refusal], int]] = {
+    errors.TemplateNotFound: 404,
+    errors.TemplateVersionNotFound: 404,
+    errors.TemplateFileAlreadyStored: 409,
+    errors.FieldOutsideDocument: 422,
+    errors.Conflict: 409,
+    errors.IdempotencyKeyReused: 422,
+    errors.IdempotentAnswerErased: 409,
+    errors.TemplateFileMissing: 409,
+    errors.LastTemplateVersion: 409,
+    errors.DuplicateField: 422,
+    errors.TooManyFields: 422,
+    errors.EnvelopeNotFound: 404,
+    errors.ParticipantNotFound: 404,
+    errors.DocumentNotFound: 404,
+    errors.NoParticipants: 422,
+    errors.NoDocuments: 422,
+    errors.TooManyParticipants: 422,
+    errors.TooManyDocuments: 422,
+    errors.TooManyAssignments: 422,
+    errors.PolicyOutOfRange: 422,
+    errors.DuplicateParticipant: 422,
+    errors.EnvelopeClosed: 409,
+    errors.EnvelopeNotSent: 409,
+    errors.DeadlinePassed: 409,
+    errors.DeadlineInPast: 422,
+    errors.DeadlineNotLater: 422,
+    errors.DeadlineMissing: 409,
+    errors.NotYetDue: 409,
+    errors.NotInvited: 409,
+    errors.SigningClosed: 409,
+    errors.SessionTokenInvalid: 403,
+    errors.SessionExpired: 410,
+    errors.DocumentChanged: 409,
+    errors.OtpNotSent: 409,
+    errors.OtpExpired: 410,
+    errors.CooldownActive: 429,
+    errors.CreditsInsufficient: 402,
+    errors.SubjectNotFound: 404,
+}
+
+#: Codes of what is refused before the request is understood.
+_CODES: Final = {
+    400: "bad-request",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+    422: "validation-failed",
+}
+
+#: What the router says itself is only the status again.
+_DETAILS: Final = {404: "There is nothing at this path.", 405: "This path does not take this method; Allow names those it takes."}
+
+#: RFC 9110 has other words for these than some versions of Python.
+_TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
+class Problem(BaseModel):
+    """An error. Clients match on `code`; `detail` says what to do."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "type": "about:blank",
+                "title": "Not Found",
+                "status": 404,
+                "detail": "There is nothing at this path.",
+                "code": "not-found",
+                "requestId": "req_01J8XQ7M8VW2A6G2B0N7J5AZ7Q",
+            }
+        }
+    )
+
+    type: str = Field(description="Always `about:blank`: the title says what the status says (RFC 9457 section 4.2.1).")
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str = Field(alias="requestId")
+
+
+def problem(request: Request, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An error as an answer."""
+    content: dict[str, Any] = {
+        "type": "about:blank",
+        "title": _TITLES.get(status) or HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "requestId": request_id(request),
+    }
+    response = send_answer(json_answer(status, content, MEDIA_TYPE))
+    response.headers["cache-control"] = "no-store"
+    response.headers.update(headers or {})
+    return response
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Gives `app` an answer to everything that is raised in it, but for what only that surface raises."""
+
+    @app.exception_handler(Refusal)
+    async def refused(request: Request, refusal: Refusal) -> Response:
+        return problem(request, REFUSALS[type(refusal)], refusal.code, str(refusal))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, err: HTTPException) -> Response:
+        detail = _DETAILS.get(err.status_code) or str(err.detail)
+        return problem(request, err.status_code, _CODES.get(err.status_code, "refused"), detail, err.headers)
+
+    @app.exception_handler(DatabaseUnavailable)
+    @app.exception_handler(RecorderUnavailable)
+    async def unavailable(request: Request, err: Exception) -> Response:
+        log.warning("%s: the database is out of reach: %s", request_id(request), err)
+        detail = "The database is out of reach; try again. Sending the same again does no harm."
+        return problem(request, 503, "unavailable", detail, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+    @app.exception_handler(BlobCorrupted)
+    async def corrupted(request: Request, err: BlobCorrupted) -> Response:
+        log.critical("%s: %s", request_id(request), err)
+        return problem(
+            request, 500, "file-damaged", "The stored file is not the one that was uploaded any more; it is not shown."
+        )
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, err: ClientDisconnect) -> Response:
+        return problem(request, 400, "incomplete", "The connection ended before everything had arrived.")
+
+    @app.exception_handler(Exception)
+    async def broken(request: Request, err: Exception) -> Response:
+        log.error("%s failed", request_id(request), exc_info=err)
+        return problem(request, 500, "internal-error", "Something went wrong here; the log has more under the request's id.")
