@@ -65,6 +65,7 @@ from domain.signing import (
     ReportBounce,
     ReportDelivery,
     ResendInvitation,
+    SessionToken,
     SigningCancelled,
     SigningCompleted,
     SigningDeclined,
@@ -188,6 +189,13 @@ def test_processes_are_those_of_the_participants() -> None:
             PackageLog().decide(replace(command, processes=processes))
 
 
+def test_a_participant_takes_part_in_no_envelope_before() -> None:
+    taken = created(1)
+    taken.envelope = None
+    with pytest.raises(ImpossibleHistory, match="exists before its envelope"):
+        taken.decide(creation(1))
+
+
 # Signing
 
 
@@ -237,6 +245,13 @@ def test_strangers_and_unknown_envelopes_are_not_found() -> None:
     assert created(1).refuses(sign(9), ParticipantNotFound).participant == who(9)
     for command in (Participate(ENVELOPE, sign(0)), SEND, CANCEL, EXPIRE):
         PackageLog().refuses(command, EnvelopeNotFound)
+
+
+def test_a_signing_of_another_envelope_is_not_found_here() -> None:
+    log, other = created(1), created(1, 2)
+    package = coordination.Package(log.envelope, other.signings)
+    with pytest.raises(ParticipantNotFound):
+        coordination.decide(Participate(ENVELOPE, sign(1)), package, NOW)
 
 
 # Failing
@@ -360,6 +375,12 @@ def test_a_resent_invitation_makes_the_token_before_it_useless() -> None:
     assert log.act(sign(0, token=log.token_of(0))) != {}
 
 
+def test_a_wrong_token_learns_neither_of_the_deadline_nor_of_the_draft() -> None:
+    wrong = SessionToken(digest("guess"))
+    created(1, deadline=DEADLINE).refuses(sign(0, token=wrong), SessionTokenInvalid, at=DEADLINE + MICROSECOND)
+    created(1, send=False).refuses(sign(0, token=wrong), SessionTokenInvalid)
+
+
 def test_a_session_ends_before_the_deadline_when_its_token_does() -> None:
     log = PackageLog(lifetime=timedelta(days=1))
     log.do(creation(1, deadline=DEADLINE))
@@ -413,6 +434,9 @@ def test_a_decision_holds_until_the_first_of_what_it_rests_on_ends() -> None:
     short = PackageLog(lifetime=timedelta(hours=1))
     short.do(creation(1, deadline=DEADLINE))
     assert short.decide(Participate(ENVELOPE, sign(0, token=short.token_of(0)))).not_after == NOW + timedelta(hours=1)
+    (renewed,) = short.invitations(1)
+    assert short.decide(Participate(ENVELOPE, ResendInvitation(who(0), renewed))).not_after == renewed.expires_at
+    assert PackageLog(lifetime=timedelta(hours=2)).decide(creation(1)).not_after == NOW + timedelta(hours=2)
 
 
 def test_what_changes_nothing_holds_at_any_time() -> None:
