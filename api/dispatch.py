@@ -18,6 +18,7 @@ _COMMON: Final = re.compile(r"/(health|ready)$")
 _OWNED: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("files", re.compile(r"/files/")),
     ("pages", re.compile(r"/(docs(/|$)|$)")),
+    ("signer", re.compile(r"/sign/")),
     ("sessions", re.compile(r"/v1/(signing_sessions|signing_envelopes|consents|webhook_endpoints)(/|$)")),
     ("signatures", re.compile(r"/v1/(signatures|renders)(/|$)")),
     ("signing", re.compile(r"/v1/(signing|workspace)(/|$)")),
@@ -25,7 +26,7 @@ _OWNED: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
 )
 
 #: Owned whatever the headers say: a signed URL or a page carries its own right to be seen.
-_ALWAYS: Final = ("files", "pages")
+_ALWAYS: Final = ("files", "pages", "signer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ def choose(scope: Scope, hosts: Mapping[str, str]) -> str | None:
     if owner in _ALWAYS:
         return owner
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    if owner == "sessions" and "x-signing-session-token" in headers:
+        return owner  # the signer's page completes its session where it is, whatever that host is for
     host = re.sub(r":\d+$", "", headers.get("host", "")).lower()
     return hosts.get(host) or _by_credentials(headers) or owner
 

@@ -280,6 +280,14 @@ class Identity:
             rows = await cursor.fetchall()
         return tuple(Tenant(*row) for row in rows)
 
+    async def tenant_name(self, tenant: UUID) -> str:
+        """What a tenant is called. Raises UnknownTenant."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute("SELECT name FROM tenants WHERE id = %s", (tenant,))).fetchone()
+        if row is None:
+            raise UnknownTenant(str(tenant))
+        return str(row[0])
+
     async def credits(self, tenant: UUID) -> int | None:
         """The credits left; None is unlimited. Raises UnknownTenant."""
         async with self._pool.connection() as connection:

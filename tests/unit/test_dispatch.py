@@ -44,9 +44,24 @@ def test_probes_are_answered_under_every_host(path: str) -> None:
     assert chosen(path, {"Host": "api.example.com"}) == "health"
 
 
-@pytest.mark.parametrize(("path", "surface"), [("/files/upload/x", "files"), ("/docs/partner", "pages"), ("/", "pages")])
+@pytest.mark.parametrize(
+    ("path", "surface"),
+    [
+        ("/files/upload/x", "files"),
+        ("/docs/partner", "pages"),
+        ("/", "pages"),
+        ("/sign/sgs_1", "signer"),
+        ("/sign/a/b", "signer"),
+    ],
+)
 def test_signed_urls_and_pages_belong_to_no_credential(path: str, surface: str) -> None:
     assert chosen(path, {"Host": "api.example.com", "X-Tenant-Signly": "t"}) == surface
+
+
+def test_a_session_is_completed_under_the_host_of_its_page_whatever_that_is_for() -> None:
+    token = {"Host": "sign.example.com", "X-Signing-Session-Token": "sig_x"}
+    assert chosen("/v1/signing_sessions/sgs_1/complete", token) == "sessions"
+    assert chosen("/v1/documents", token) == "partner"
 
 
 def test_an_ipv6_host_is_no_configured_name() -> None:

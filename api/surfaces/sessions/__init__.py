@@ -4,7 +4,6 @@ A session is the right to complete one signing; its id is the participant's (doc
 comes from the log itself, so it is never stale.
 """
 
-import asyncio
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -12,12 +11,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.deps import Answer, Deps, Key, Outcome, Reference, token_hash
+from api.deps import Answer, Deps, Key, Outcome, token_hash
 from api.http import MAX_KEY_CHARACTERS, RequestLimits, idempotency_key, json_answer, provenance, read_json, send_answer
+from api.participants import signing_with_person
 from api.surfaces.sessions.access import (
     TOKEN_HEADER,
     VERSION_HEADER,
-    Credentials,
     credentials,
     deps_of,
     known,
@@ -41,7 +40,6 @@ from api.surfaces.sessions.problems import (
 from domain.actor import Actor, ActorKind, IdentityMethod
 from domain.coordination import Participate
 from domain.envelope import Envelope
-from domain.personal import Subject, person
 from domain.signing import SessionToken, SignatureMethod, SignDocuments, Signing, check_token
 
 __all__ = ["REFUSALS", "build"]
@@ -110,7 +108,10 @@ async def complete(request: Request, id: str) -> Response:
     shown = await credentials(request)
     participant = session_id(id)
     attempt(request, id, "completed")
-    signing, subject = await _signing_and_subject(deps, shown, id)
+    found = await signing_with_person(deps, participant)
+    if found is None:
+        raise Problem(NOT_FOUND, "There is no such signing session.")
+    signing, subject = visible(found[0], shown.organization), found[1]
     # The token must be in its own header here: a bearer is for the organization.
     token = request.headers.get(TOKEN_HEADER)
     if not token:
@@ -158,21 +159,6 @@ async def fetch(request: Request, id: str) -> Response:
     if envelope is None:
         raise Problem(NOT_FOUND, "There is no such signing session.")
     return send_answer(json_answer(200, session_of(participant, signing, envelope, deps.clock.now()).model_dump()))
-
-
-async def _signing_and_subject(deps: Deps, shown: Credentials, id: str) -> tuple[Signing, Subject]:
-    """The signing that a session id names, and whose data its evidence is: the participant's, as when it was created."""
-    participant = session_id(id)
-    email, phone = Reference(participant, 1, "/email"), Reference(participant, 1, "/phone")
-    signing, contact = await asyncio.gather(
-        deps.ledger.state(Signing, participant), deps.reveal({"email": email, "phone": phone})
-    )
-    signing = visible(signing, shown.organization)
-    return signing, person(signing.tenant, email=_text(contact["email"]), phone=_text(contact["phone"]), otherwise=participant)
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 async def _key(request: Request, scope: str) -> Key | None:
