@@ -14,6 +14,7 @@ from api import cli_erase, cli_identity, cli_projections, cli_verify
 from api.cli_context import fail, installation
 from api.demo import DemoFailed, Server, answers, own_server
 from api.demo import run as run_demo
+from api.serving import run as run_process
 from api.serving import serve as run_server
 from api.serving import work as run_worker
 from infrastructure.clock import SystemClock
@@ -50,7 +51,7 @@ def serve(
     """Starts the API (and the embedded PostgreSQL, unless DATABASE_URL names another) until Ctrl-C."""
     with installation() as opened:
         try:
-            asyncio.run(run_server(opened, followers=followers))
+            run_process(run_server(opened, followers=followers))
         except OSError as err:
             fail(
                 f"{opened.settings.host}:{opened.settings.port} cannot be used: {err.strerror}. Set {variable('port')} to another port."
@@ -61,7 +62,7 @@ def serve(
 def worker() -> None:
     """Runs the followers alone, beside API processes started with --no-followers."""
     with installation() as opened:
-        asyncio.run(run_worker(opened))
+        run_process(run_worker(opened))
 
 
 @app.command()
