@@ -211,9 +211,7 @@ def _in_turn(state: Envelope, participant: UUID, now: datetime) -> None:
         raise NotInvited
 
 
-def _with_ending(
-    state: Envelope, fact: ParticipantCompleted | ParticipantFailed, now: datetime
-) -> tuple[EnvelopeFact, ...]:
+def _with_ending(state: Envelope, fact: ParticipantCompleted | ParticipantFailed, now: datetime) -> tuple[EnvelopeFact, ...]:
     """`fact`, and the terminal fact if it is the one that the envelope was waiting for."""
     ending = evolve(state, fact, now).ending
     return (fact,) if ending is None else (fact, ending)

@@ -92,9 +92,7 @@ class Signing:
     @property
     def unsettled(self) -> bool:
         """Whether the decision that led here goes on: its next fact is still to come."""
-        return not self.status.final and (
-            self.starting is not None or self.exhausted or len(self.signed) == len(self.documents)
-        )
+        return not self.status.final and (self.starting is not None or self.exhausted or len(self.signed) == len(self.documents))
 
     @property
     def exhausted(self) -> bool:

@@ -9,13 +9,21 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import assume, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from domain.envelope import EnvelopeCancelled, EnvelopeCompleted, EnvelopeExpired, EnvelopeFailed, EnvelopeSent
 from domain.errors import ImpossibleHistory
 from domain.evidence import PackageEnd, PackageHistory
-from domain.signing import DocumentSigned, Invited, SigningCancelled, SigningCompleted, SigningExpired
+from domain.signing import (
+    DocumentSigned,
+    DocumentViewed,
+    Invited,
+    ProcessCreated,
+    SigningCancelled,
+    SigningCompleted,
+    SigningExpired,
+)
 from tests.given import ENVELOPE, MICROSECOND, document, who
 from tests.property.packages import Recorded, flat, histories
 from tests.property.replay import decidable
@@ -92,6 +100,20 @@ def one_at_another_time(draw: st.DrawFn, log: list[Recorded]) -> list[Recorded]:
     return retimed(log, index, log[index][2] + shift)
 
 
+def one_about_other_bytes(draw: st.DrawFn, log: list[Recorded]) -> list[Recorded]:
+    """What was created, shown or signed has another hash, where there is such a fact."""
+    about = [
+        index for index, (_, fact, _) in enumerate(log) if isinstance(fact, DocumentSigned | DocumentViewed | ProcessCreated)
+    ]
+    index = draw(st.sampled_from(about))
+    stream, fact, at = log[index]
+    if isinstance(fact, DocumentSigned | DocumentViewed):
+        fact = replace(fact, sha256=document(9).sha256)
+    elif isinstance(fact, ProcessCreated):
+        fact = replace(fact, documents=tuple(replace(it, sha256=document(9).sha256) for it in fact.documents))
+    return [*log[:index], (stream, fact, at), *log[index + 1 :]]
+
+
 def cut(draw: st.DrawFn, log: list[Recorded]) -> list[Recorded]:
     return log[: draw(places(log))]
 
@@ -124,6 +146,7 @@ OF_FACTS: tuple[Callable[[st.DrawFn, list[Recorded]], list[Recorded]], ...] = (
     one_inserted,
     one_moved_to_another_stream,
     one_at_another_time,
+    one_about_other_bytes,
     cut,
 )
 OF_APPENDS: tuple[Callable[[st.DrawFn, Appends], list[Recorded]], ...] = (append_moved, append_lost, all_later)
@@ -150,7 +173,7 @@ def test_every_history_that_was_decided_is_accepted(appends: Appends) -> None:
     assert decidable(ENVELOPE, flat(appends))
 
 
-@settings(max_examples=10 * settings().max_examples)
+@settings(max_examples=5 * settings().max_examples)
 @given(tampered())
 def test_a_tampered_history_is_accepted_only_if_it_could_have_been_decided(
     case: tuple[str, list[Recorded], list[Recorded]],
@@ -164,12 +187,13 @@ def test_a_tampered_history_is_accepted_only_if_it_could_have_been_decided(
 @given(histories(), st.data())
 def test_a_fact_of_an_append_that_is_lost_exchanged_or_set_apart_is_always_refused(appends: Appends, data: st.DataObject) -> None:
     """The facts of one decision belong together: none of them can go while others stay."""
-    index = data.draw(st.integers(0, len(appends) - 1))
+    spanning = [it for it, append in enumerate(appends) if len({stream for stream, _, _ in append}) > 1]
+    index = data.draw(st.sampled_from(spanning))
     append = appends[index]
-    assume(len({stream for stream, _, _ in append}) > 1)
-    lost = data.draw(st.integers(0, len(append) - 1))
+    # Not a document, nor the sending: they may come later, so without them it is another legal history.
+    bound = [it for it, (_, fact, _) in enumerate(append) if not isinstance(fact, DocumentSigned | EnvelopeSent)]
+    lost = data.draw(st.sampled_from(bound))
     rest = append[:lost] + append[lost + 1 :]
-    assume(not isinstance(append[lost][1], DocumentSigned | EnvelopeSent))  # a document, or the sending, may have come later
     assert not accepted(flat([*appends[:index], rest, *appends[index + 1 :]]))
     apart = retimed(append, len(append) - 1, append[-1][2] + MICROSECOND)
     assert not accepted(flat([*appends[:index], apart]))
@@ -179,19 +203,9 @@ def test_a_fact_of_an_append_that_is_lost_exchanged_or_set_apart_is_always_refus
 def test_an_invitation_before_what_brings_it_about_is_refused(appends: Appends, data: st.DataObject) -> None:
     log = flat(appends)
     invitations = [index for index, (_, fact, _) in enumerate(log) if isinstance(fact, Invited)]
-    assume(invitations)
+    if not invitations:
+        return
     index = data.draw(st.sampled_from(invitations))
     to = data.draw(st.integers(0, index - 1))
     earlier = [*log[:to], (*log[index][:2], log[to][2]), *log[to:index], *log[index + 1 :]]
     assert not accepted(earlier)
-
-
-@given(histories())
-def test_a_signature_of_other_bytes_is_refused(appends: Appends) -> None:
-    log = flat(appends)
-    signed = [index for index, (_, fact, _) in enumerate(log) if isinstance(fact, DocumentSigned)]
-    assume(signed)
-    stream, fact, at = log[signed[0]]
-    assert isinstance(fact, DocumentSigned)
-    other = replace(fact, sha256=document(9).sha256)
-    assert not accepted([*log[: signed[0]], (stream, other, at), *log[signed[0] + 1 :]])

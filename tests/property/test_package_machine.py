@@ -195,4 +195,4 @@ def described(answer: Decision | Refusal) -> Answer:
 
 
 TestPackage = PackageMachine.TestCase
-TestPackage.settings = settings(stateful_step_count=40, max_examples=3 * settings().max_examples)
+TestPackage.settings = settings(stateful_step_count=40, max_examples=2 * settings().max_examples)
