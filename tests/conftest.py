@@ -7,11 +7,13 @@ CREATEROLE. Under pytest-xdist the workers share the server.
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
@@ -36,8 +38,16 @@ class Server:
         return DatabaseUrls.of(make_conninfo(self.url, dbname=name))
 
     def drop(self, name: str) -> None:
+        """FORCE may not end an autovacuum worker that is looking at the database; it is gone after a moment."""
         with connect(self.url) as conn:
-            conn.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+            for patience in range(50, -1, -1):
+                try:
+                    conn.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+                    return
+                except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse):
+                    if not patience:
+                        raise
+                    time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")

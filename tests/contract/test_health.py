@@ -36,7 +36,10 @@ async def test_ready_tells_whether_the_database_answers(database: DatabaseUrls, 
         name = database.owner.split("dbname=")[1].split()[0]
         with connect(server.url) as conn:
             conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
-            conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            conn.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'",
+                [name],
+            )
             try:
                 response = await http.get("/ready")
                 assert (response.status_code, response.json()) == (503, {"ready": False})

@@ -75,7 +75,8 @@ def test_without_a_database_the_answer_is_503_and_tells_nothing_of_it(own_world:
     with connect(server.url) as conn:
         conn.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false'.encode())
         conn.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()", [name]
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+            [name],
         )
         answered = client("POST", "/v1/templates", {"templateName": "x"})
         assert (answered.status, answered.body["code"]) == (503, "service_unavailable")

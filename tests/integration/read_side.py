@@ -86,4 +86,7 @@ def of_type(row: Row, type: str) -> Row:
 def positions(url: str) -> dict[str, tuple[int, str]]:
     """Position and status of all followers."""
     with connect(url) as conn:
-        return {name: (position, status) for name, position, status in conn.execute("SELECT projection, position, status FROM read.positions")}
+        return {
+            name: (position, status)
+            for name, position, status in conn.execute("SELECT projection, position, status FROM read.positions")
+        }

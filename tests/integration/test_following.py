@@ -114,7 +114,9 @@ def test_what_was_done_before_a_failure_leaves_nothing_and_is_done_once_after_it
     assert noted() == list(range(1, head + 1))
 
 
-def test_a_follower_whose_connection_is_cut_comes_back(database: DatabaseUrls, start: Start, noted: Callable[[], list[int]]) -> None:
+def test_a_follower_whose_connection_is_cut_comes_back(
+    database: DatabaseUrls, start: Start, noted: Callable[[], list[int]]
+) -> None:
     start(each_batch("test", note, limit=1), poll_seconds=0.05)
     with connect(database.service) as conn, connect(database.owner) as owner:
         for seed in range(5):

@@ -57,7 +57,9 @@ def query(database: DatabaseUrls, ask: Callable[[AsyncConnection], Awaitable[T]]
 
 def contents(conn: Connection) -> dict[str, list[Any]]:
     """All rows of all tables, in the order of their text."""
-    found = {table: conn.execute(f"SELECT to_jsonb(t) FROM read.{table} AS t ORDER BY t::text".encode()).fetchall() for table in TABLES}
+    found = {
+        table: conn.execute(f"SELECT to_jsonb(t) FROM read.{table} AS t ORDER BY t::text".encode()).fetchall() for table in TABLES
+    }
     return found | {"positions": conn.execute("SELECT * FROM read.positions ORDER BY projection").fetchall()}
 
 
@@ -94,7 +96,12 @@ async def check_envelope(conn: AsyncConnection, log: RecordedLog, envelope: UUID
 
 def check_signer(log: RecordedLog, row: signers.SignerRow, state: Signing, started: bool) -> None:
     own = [entry for entry in log.rows if entry.stream == row.id]
-    assert (row.envelope, row.number, row.status, row.created_at) == (state.envelope, state.number, state.status, state.created_at)
+    assert (row.envelope, row.number, row.status, row.created_at) == (
+        state.envelope,
+        state.number,
+        state.status,
+        state.created_at,
+    )
     assert {it.id: it.signed_at for it in row.documents if it.signed_at} == dict(state.signed)
     assert [(it.id, it.sha256) for it in row.documents] == list(state.documents.items())
     assert row.invitation == (state.invitation.id if state.invitation else None)
@@ -170,7 +177,13 @@ def test_every_way_in_which_an_envelope_can_end_is_shown(database: DatabaseUrls,
     append(owner, log.rows)
     catch_up(database)
     ends = {state.status for state in log.states.values() if isinstance(state, Envelope)}
-    assert ends >= {EnvelopeStatus.COMPLETED, EnvelopeStatus.DECLINED, EnvelopeStatus.CANCELLED, EnvelopeStatus.EXPIRED, EnvelopeStatus.SENT}
+    assert ends >= {
+        EnvelopeStatus.COMPLETED,
+        EnvelopeStatus.DECLINED,
+        EnvelopeStatus.CANCELLED,
+        EnvelopeStatus.EXPIRED,
+        EnvelopeStatus.SENT,
+    }
 
     async def check(conn: AsyncConnection) -> None:
         for stream, state in log.states.items():

@@ -82,7 +82,9 @@ async def listening(owner: Connection) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_many_waiting_reads_pass_with_one_announcement(database: DatabaseUrls, owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_waiting_reads_pass_with_one_announcement(
+    database: DatabaseUrls, owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reading, "_POLL_SECONDS", 60)
     append(owner, envelopes(1))
 
@@ -98,7 +100,9 @@ def test_many_waiting_reads_pass_with_one_announcement(database: DatabaseUrls, o
     asyncio.run(scenario())
 
 
-def test_a_read_of_projections_that_do_not_arrive_is_refused_with_how_much_is_missing(database: DatabaseUrls, owner: Connection) -> None:
+def test_a_read_of_projections_that_do_not_arrive_is_refused_with_how_much_is_missing(
+    database: DatabaseUrls, owner: Connection
+) -> None:
     catch_up(database)
     head = append(owner, envelopes(1))
 
@@ -116,7 +120,9 @@ def test_a_read_of_projections_that_do_not_arrive_is_refused_with_how_much_is_mi
 def test_a_read_of_a_stopped_projection_is_refused_at_once_and_others_pass(database: DatabaseUrls, owner: Connection) -> None:
     head = append(owner, envelopes(1))
     catch_up(database)
-    owner.execute("UPDATE read.positions SET status = 'stopped', error = 'entry 3: a reason', position = 2 WHERE projection = 'signers'")
+    owner.execute(
+        "UPDATE read.positions SET status = 'stopped', error = 'entry 3: a reason', position = 2 WHERE projection = 'signers'"
+    )
 
     async def scenario() -> None:
         async with gate_of(database) as (gate, _):

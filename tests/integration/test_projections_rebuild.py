@@ -74,7 +74,9 @@ def test_a_rebuild_in_the_middle_of_everything_loses_and_repeats_nothing(
         assert heard[-1] == head
 
 
-def test_rows_that_left_the_memory_come_back_whole(database: DatabaseUrls, owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_left_the_memory_come_back_whole(
+    database: DatabaseUrls, owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rebuild_module, "BATCH", 1)
     monkeypatch.setattr(rebuild_module, "ROWS_KEPT", 4)
     monkeypatch.setattr(rebuild_module, "_CLOSE", 1)
@@ -93,7 +95,9 @@ def test_rows_that_left_the_memory_come_back_whole(database: DatabaseUrls, owner
         log.on_template(command, command.template)
     append(owner, log.rows)
     rebuild(database.owner)
-    versions = "SELECT version, sha256, jsonb_array_length(fields) FROM read.template_versions WHERE template = %s ORDER BY version"
+    versions = (
+        "SELECT version, sha256, jsonb_array_length(fields) FROM read.template_versions WHERE template = %s ORDER BY version"
+    )
     assert owner.execute(versions, [one]).fetchall() == [(1, "ab" * 32, 0), (2, None, 1)]
     assert owner.execute(versions, [other]).fetchall() == [(1, None, 0), (2, None, 0)]
 

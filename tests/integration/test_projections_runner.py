@@ -37,7 +37,9 @@ def owner(database: DatabaseUrls) -> Iterator[Connection]:
         yield conn
 
 
-def test_a_connection_cut_before_the_commit_leaves_nothing_and_the_next_takes_all(database: DatabaseUrls, owner: Connection) -> None:
+def test_a_connection_cut_before_the_commit_leaves_nothing_and_the_next_takes_all(
+    database: DatabaseUrls, owner: Connection
+) -> None:
     ensure_tables(database.owner, [tally()])
     head = append(owner, envelopes(2))
     for at in (1, 13, head):
@@ -98,7 +100,9 @@ def test_runners_that_do_not_know_of_each_other_do_everything_once(database: Dat
 
 @pytest.mark.parametrize("at", [1, 2, 26, 49, 50, 51, 53])
 @pytest.mark.parametrize("batch", [1, 50, 1000])
-def test_a_poison_entry_stops_its_projection_there_and_no_other(database: DatabaseUrls, owner: Connection, at: int, batch: int) -> None:
+def test_a_poison_entry_stops_its_projection_there_and_no_other(
+    database: DatabaseUrls, owner: Connection, at: int, batch: int
+) -> None:
     def refuse(item: Item) -> None:
         if item.position == at:
             raise KeyError("documents")
@@ -161,7 +165,11 @@ def test_bytes_that_are_no_entry_stop_those_who_need_them(database: DatabaseUrls
     with connect(database.service) as conn:
         run(conn, *PROJECTIONS)
     head = len(log.rows)
-    assert positions(database.owner) == {"envelopes": (head - 1, "stopped"), "signers": (head, "running"), "templates": (head, "running")}
+    assert positions(database.owner) == {
+        "envelopes": (head - 1, "stopped"),
+        "signers": (head, "running"),
+        "templates": (head, "running"),
+    }
 
 
 def test_a_fact_of_something_never_created_is_poison(database: DatabaseUrls, owner: Connection) -> None:
@@ -194,7 +202,11 @@ def test_entries_that_nobody_needs_move_the_positions_all_the_same(database: Dat
     head = append(owner, log.rows)
     with connect(database.service) as conn:
         run(conn, *PROJECTIONS, batch=1)
-    assert positions(database.owner) == {"envelopes": (head, "running"), "signers": (head, "running"), "templates": (head, "running")}
+    assert positions(database.owner) == {
+        "envelopes": (head, "running"),
+        "signers": (head, "running"),
+        "templates": (head, "running"),
+    }
 
 
 def test_a_projection_that_forgets_a_fact_cannot_be_made() -> None:

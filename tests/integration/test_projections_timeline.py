@@ -101,7 +101,8 @@ def test_an_entry_changed_in_the_database_is_shown_as_it_stands(database: Databa
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda raw: raw[:-1], lambda raw: b"[]", lambda raw: raw.replace(b'"at":"2026', b'"at":"year'), lambda raw: b"\xff" + raw]
+    "damage",
+    [lambda raw: raw[:-1], lambda raw: b"[]", lambda raw: raw.replace(b'"at":"2026', b'"at":"year'), lambda raw: b"\xff" + raw],
 )
 def test_bytes_that_are_no_entry_are_reported_with_their_position(
     database: DatabaseUrls, log: RecordedLog, damage: Callable[[bytes], bytes]

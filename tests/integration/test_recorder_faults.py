@@ -108,7 +108,7 @@ def test_appends_wait_for_a_database_that_comes_back(recorder: Recorder, proxy: 
 def terminate_writers(database: DatabaseUrls) -> int:
     with connect(database.owner) as conn:
         killed = conn.execute(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         ).fetchone()
     return killed[0] if killed else 0
 
