@@ -118,7 +118,7 @@ def _plain(text: InvitationText, link: str) -> str:
         parts.append(f"> {one_line(text.subject)}")
     if text.message:
         parts.append("\n".join(f"> {one_line(line)}" for line in text.message.splitlines()))
-    parts.append(f"Sign here:\n{link}")
+    parts.append(f"Read and sign, or decline, here:\n{link}")
     if text.deadline is not None:
         parts.append(f"Please sign before {_time(text.deadline)}.")
     parts.append(f"The link works until {_time(text.expires_at)}. {_WARNING}")
@@ -136,7 +136,7 @@ def _html(text: InvitationText, link: str) -> str:
         f"<p>Hello{f' {escape(one_line(text.name))}' if text.name else ''},</p>"
         f"<p>{escape(text.asked)}.</p>"
         + "".join(f'<blockquote style="white-space: pre-line">{part}</blockquote>' for part in quoted)
-        + f'<p><a href="{escape(link)}">Sign here</a></p>{deadline}'
+        + f'<p><a href="{escape(link)}">Read and sign, or decline</a></p>{deadline}'
         f"<p>The link works until {_time(text.expires_at)}. {_WARNING}</p>"
         f"<p>{_WITNESS}</p><p><code>{facts}</code></p></body></html>\n"
     )

@@ -34,7 +34,11 @@ async function call(path, body, key) {
 
 /** One key for one text: a double click, or a repeat after a lost answer, acts once. */
 function keyFor(text) {
-  if (kept.text !== text) kept = { text, key: Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("") };
+  if (kept.text !== text) {
+    // Not randomUUID, which browsers offer on https alone.
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    kept = { text, key: Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("") };
+  }
   return kept.key;
 }
 
@@ -57,7 +61,7 @@ function notice(title, text, { again = false, receipt = null } = {}) {
   show("notice", title);
 }
 
-// The token stays in this tab, so that a reload finds it; the address bar and the history lose it at once.
+// The token stays in this tab, so that a reload finds it; the address bar loses it at once.
 function takeToken() {
   const name = `token ${session}`;
   const linked = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -117,7 +121,7 @@ function statement() {
     if (which.length > 1400) which = `the ${all.length} documents of the process ${found.processId}`;
   }
   const [them, name] = [all.length > 1 ? "them" : "it", $("name").value.trim() || "…"];
-  return `I, ${name}, have read ${which} and agree to ${them}. By typing my name and pressing “Sign” I sign ${them} electronically.`;
+  return `I, ${name}, have read ${which} and agree to ${them}. By giving my name and pressing “Sign” I sign ${them} electronically.`;
 }
 
 function ready() {
@@ -145,7 +149,7 @@ function card(each, index) {
   button.onclick = async () => {
     const fault = box.querySelector(".bad");
     button.disabled = true;
-    fault.textContent = "";
+    fault.textContent = $("fault").textContent = "";
     try {
       const url = opened.get(each.id) || URL.createObjectURL(await call(`${session}/documents/${each.id}`));
       opened.set(each.id, url);
@@ -153,7 +157,7 @@ function card(each, index) {
       Object.assign(tab, { href: url, hidden: false });
       button.hidden = true;
       // Where the browser shows no PDF within a page, as on many phones, the two links are the way to read it.
-      if (navigator.pdfViewerEnabled !== false) box.append(Object.assign(document.createElement("iframe"), { src: url, title }));
+      if (navigator.pdfViewerEnabled !== false) box.append(Object.assign(document.createElement("iframe"), { src: `${url}#navpanes=0`, title }));
       tab.focus();
     } catch (problem) {
       if (problem.status && problem.status < 500 && problem.status !== 429) return problem.status === 409 ? load() : failed(problem);
