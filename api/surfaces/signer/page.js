@@ -111,13 +111,13 @@ async function load() {
   notice(title, text(found.sender));
 }
 
-const quoted = (document) => (document.title ? `“${document.title}”` : `with the SHA-256 ${document.sha256}`);
+const quoted = ({ title, sha256 }, otherwise) => (title ? `“${title}”` : `${otherwise}with the SHA-256 ${sha256}`);
 
 function statement() {
   const all = found.documents;
-  let which = `the document ${quoted(all[0])}`;
+  let which = `the document ${quoted(all[0], "")}`;
   if (all.length > 1) {
-    which = `the ${all.length} documents ${all.map(quoted).join(", ")}`;
+    which = `the ${all.length} documents ${all.map((each) => quoted(each, "one ")).join(", ")}`;
     if (which.length > 1400) which = `the ${all.length} documents of the process ${found.processId}`;
   }
   const [them, name] = [all.length > 1 ? "them" : "it", $("name").value.trim() || "…"];
@@ -127,7 +127,7 @@ function statement() {
 function ready() {
   const count = found.documents.length;
   $("test").hidden = !found.test;
-  $("about").textContent = found.deadline ? `Please sign before ${new Date(found.deadline).toLocaleString([], { dateStyle: "long", timeStyle: "short" })}.` : "";
+  $("about").textContent = found.deadline ? `Please sign before ${new Date(found.deadline).toLocaleString([], { dateStyle: "long", timeStyle: "short" })}, your time.` : "";
   $("words").textContent = [found.subject, found.message].filter(Boolean).join("\n\n");
   $("words").hidden = !$("words").textContent;
   $("documents").replaceChildren(...found.documents.map(card));
