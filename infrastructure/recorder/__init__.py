@@ -21,12 +21,11 @@ from eventsourcing.persistence import (
     Subscription,
 )
 from psycopg.rows import class_row
-from psycopg_pool import AsyncConnectionPool
 
 from domain.entry import EntryError
 from infrastructure.append import Append, Appended, RecorderUnavailable, StaleAppend
 from infrastructure.clock import Clock, SystemClock
-from infrastructure.database import blocking_pool
+from infrastructure.database import Reads, blocking_pool
 from infrastructure.notifications import LogListener
 from infrastructure.recorder.command import from_append
 from infrastructure.recorder.library import OutOfOrder, from_stored_events, to_notification, to_stored_event
@@ -53,7 +52,7 @@ class Recorder(LogReader, ApplicationRecorder):
         self,
         service_url: str,
         ledger: str,
-        pool: AsyncConnectionPool,
+        pool: Reads,
         clock: Clock | None = None,
         *,
         max_waiting: int = MAX_WAITING,

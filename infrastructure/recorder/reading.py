@@ -1,17 +1,25 @@
 """Reading the log: the entries of streams for the ledger, the whole log for followers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
-from psycopg_pool import AsyncConnectionPool
 
 from infrastructure.append import Answer
+from infrastructure.database import Reads
+from infrastructure.multiplexed import Row, Statement
+from infrastructure.recorder import wire
 from infrastructure.recorder.plan import KeptAnswer, repeated
 
 _COLUMNS = "SELECT position, stream, version, type, leaf, entry AS raw FROM log"
+
+_STREAM = Statement(b"stream", f"{_COLUMNS} WHERE stream = $1::uuid AND version > $2::bigint ORDER BY version".encode())
+_STREAMS = Statement(b"streams", f"{_COLUMNS} WHERE stream = ANY($1::uuid[]) ORDER BY position".encode())
+_ANSWERED = Statement(
+    b"answered", b"SELECT request_hash, status, media_type, body FROM idempotency WHERE scope = $1::text AND key = $2::text"
+)
 
 
 class StoredEntry(NamedTuple):
@@ -28,16 +36,16 @@ class StoredEntry(NamedTuple):
 class LogReader:
     """Reads committed entries through a pool that its owner opens and closes."""
 
-    def __init__(self, pool: AsyncConnectionPool) -> None:
+    def __init__(self, pool: Reads) -> None:
         self._pool = pool
 
     async def read_stream(self, stream: UUID, after_version: int = -1) -> list[StoredEntry]:
         """The stream's entries in order, those after a version if one is given; empty if there is no such stream."""
-        return await self._read(f"{_COLUMNS} WHERE stream = %s AND version > %s ORDER BY version", [stream, after_version])
+        return _stored(await self._pool.fetch(_STREAM, stream.bytes, wire.int8(after_version)))
 
     async def read_streams(self, streams: Sequence[UUID]) -> list[StoredEntry]:
         """The entries of several streams, merged in the order of the log."""
-        return await self._read(f"{_COLUMNS} WHERE stream = ANY(%s) ORDER BY position", [list(streams)])
+        return _stored(await self._pool.fetch(_STREAMS, wire.uuid_array(streams)))
 
     async def read_log(self, after_position: int, limit: int) -> list[StoredEntry]:
         """Up to `limit` entries after a position, in order. Positions are gapless, so an empty list is the end."""
@@ -54,16 +62,21 @@ class LogReader:
 
         Raises KeyReused if it was given to another request, AnswerErased if it is not kept any more.
         """
-        async with self._pool.connection() as conn:
-            found = await conn.execute(
-                "SELECT request_hash, status, media_type, body FROM idempotency WHERE scope = %s AND key = %s", [scope, key]
-            )
-            row = await found.fetchone()
-        return None if row is None else repeated(KeptAnswer.of(*row), request_hash)
+        rows = await self._pool.fetch(_ANSWERED, scope.encode(), key.encode())
+        for kept_hash, status, media_type, body in rows:
+            return repeated(KeptAnswer.of(kept_hash, wire.as_int(status), media_type.decode(), body), request_hash)
+        return None
 
     async def _read(self, query: str, parameters: Sequence[object]) -> list[StoredEntry]:
         async with self._pool.connection() as conn:
             return await _entries(conn, query, parameters)
+
+
+def _stored(rows: Iterable[Row]) -> list[StoredEntry]:
+    return [
+        StoredEntry(wire.as_int(position), wire.as_uuid(stream), wire.as_int(version), type_.decode(), leaf, raw)
+        for position, stream, version, type_, leaf, raw in rows
+    ]
 
 
 async def _entries(conn: AsyncConnection[Any], query: str, parameters: Sequence[object]) -> list[StoredEntry]:

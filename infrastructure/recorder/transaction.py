@@ -27,6 +27,8 @@ _SESSION: Final = {
     "jit": "off",
 }
 
+_BEGIN: Final = b"begin"
+_COMMIT: Final = b"commit"
 _LOCK_HEAD: Final = b"lock_head"
 _HEADS: Final = b"heads"
 _ANSWERS: Final = b"answers"
@@ -43,8 +45,8 @@ _WRITE_ANSWER: Final = b"write_answer"
 _LEAF_AT: Final = b"leaf_at"
 
 _STATEMENTS: Final = {
-    b"begin": "BEGIN",
-    b"commit": "COMMIT",
+    _BEGIN: "BEGIN",
+    _COMMIT: "COMMIT",
     _LOCK_HEAD: "SELECT position, at FROM log_head WHERE one FOR UPDATE",
     _HEADS: "SELECT stream, version, leaf FROM heads WHERE stream = ANY($1)",
     _ANSWERS: """
@@ -106,29 +108,27 @@ def lock_and_read(pipeline: Pipeline, commands: Sequence[Command]) -> State:
     snapshot when it starts, hence after the previous holder of the lock has committed.
     """
     wanted = concerned(commands)
-    pipeline.send(b"begin")
-    pipeline.send(_LOCK_HEAD)
-    asked = [
-        (name, parameters)
-        for name, keys, parameters in (
-            (_HEADS, wanted.streams, [wire.uuid_array(wanted.streams)]),
-            (
-                _ANSWERS,
-                wanted.keys,
-                [wire.text_array(scope for scope, _ in wanted.keys), wire.text_array(key for _, key in wanted.keys)],
-            ),
-            (_SUBJECTS, wanted.subjects, [wire.uuid_array(wanted.subjects)]),
-            (_DISCLOSURES, wanted.erase, [wire.uuid_array(wanted.erase)]),
-            (_CREDITS, wanted.tenants, [wire.uuid_array(wanted.tenants)]),
-        )
-        if keys
-    ]
-    for name, parameters in asked:
-        pipeline.send(name, *parameters)
-    _, head, *answers = pipeline.exchange()
-    found = {name: wire.rows(answer) for (name, _), answer in zip(asked, answers, strict=True)}
+    asked: list[bytes] = []
 
-    ((position, at),) = wire.rows(head)
+    def ask(statement: bytes, *parameters: bytes) -> None:
+        pipeline.send(statement, *parameters)
+        asked.append(statement)
+
+    ask(_BEGIN)
+    ask(_LOCK_HEAD)
+    if wanted.streams:
+        ask(_HEADS, wire.uuid_array(wanted.streams))
+    if wanted.keys:
+        ask(_ANSWERS, wire.text_array(scope for scope, _ in wanted.keys), wire.text_array(key for _, key in wanted.keys))
+    if wanted.subjects:
+        ask(_SUBJECTS, wire.uuid_array(wanted.subjects))
+    if wanted.erase:
+        ask(_DISCLOSURES, wire.uuid_array(wanted.erase))
+    if wanted.tenants:
+        ask(_CREDITS, wire.uuid_array(wanted.tenants))
+    found = {statement: wire.rows(answer) for statement, answer in zip(asked, pipeline.exchange(), strict=True)}
+
+    ((position, at),) = found[_LOCK_HEAD]
     return State(
         position=wire.as_int(position),
         at=wire.as_time(at),
@@ -173,7 +173,7 @@ def write_and_commit(pipeline: Pipeline, plan: Plan) -> None:
     for row in plan.answers:
         _send_answer(pipeline, row)
     # Crash point: up to here nothing has happened. Once the server has flushed this, everything has.
-    pipeline.send(b"commit")
+    pipeline.send(_COMMIT)
     pipeline.exchange()
 
 
@@ -186,10 +186,10 @@ def has_happened(pipeline: Pipeline, plan: Plan) -> bool:
     the number of a transaction that left no trace is given to another one.)
     """
     last = plan.rows[-1]
-    pipeline.send(b"begin")
+    pipeline.send(_BEGIN)
     pipeline.send(_LOCK_HEAD)
     pipeline.send(_LEAF_AT, wire.int8(last.position))
-    pipeline.send(b"commit")
+    pipeline.send(_COMMIT)
     return [last.leaf] in wire.rows(pipeline.exchange()[2])
 
 

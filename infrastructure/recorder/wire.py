@@ -79,8 +79,7 @@ class Pipeline:
         try:
             self._pg.pipeline_sync()
             self._flush()
-            results = [self._result() for _ in range(sent)]
-            self._next()
+            results = self._results(sent)
         except psycopg.OperationalError as err:
             raise ConnectionLost(str(err)) from err
         for result in results:
@@ -104,20 +103,30 @@ class Pipeline:
                     self._pg.consume_input()
             self._selector.modify(self._pg.socket, selectors.EVENT_READ)
 
-    def _result(self) -> PGresult:
-        result = self._next()
-        if result is None or self._next() is not None:
-            raise psycopg.OperationalError("the server's answers do not match the questions")
-        return result
+    def _results(self, count: int) -> list[PGresult]:
+        """One result for each statement, each followed by nothing, and the synchronisation point at the end."""
+        pg = self._pg
+        results = []
+        for _ in range(count):
+            if pg.is_busy():
+                self._wait()
+            result = pg.get_result()
+            if pg.is_busy():
+                self._wait()
+            if result is None or pg.get_result() is not None:
+                raise psycopg.OperationalError(f"the server's answers do not match the questions: {pg.get_error_message()}")
+            results.append(result)
+        if pg.is_busy():
+            self._wait()
+        synced = pg.get_result()
+        if synced is None or synced.status != pq.ExecStatus.PIPELINE_SYNC:
+            raise psycopg.OperationalError(f"the server ended the connection: {pg.get_error_message()}")
+        return results
 
-    def _next(self) -> PGresult | None:
+    def _wait(self) -> None:
         while self._pg.is_busy():
             self._selector.select()
             self._pg.consume_input()
-        result = self._pg.get_result()
-        if self._pg.status == pq.ConnStatus.BAD:
-            raise psycopg.OperationalError(self._pg.get_error_message())
-        return result
 
     def _error(self, result: PGresult) -> psycopg.Error:
         state = result.error_field(pq.DiagnosticField.SQLSTATE)
