@@ -16,6 +16,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
+from infrastructure.multiplexed import ConnectionLost, Multiplexed, Row, Statement
+
 SERVICE_ROLE: Final = "countersign_service"
 
 #: A host that vanished without closing its connections is noticed within about half a minute
@@ -62,8 +64,18 @@ def connect(url: str, *, autocommit: bool = True) -> psycopg.Connection[tuple[An
 def blocking_pool(url: str, *, max_size: int = 4) -> ConnectionPool:
     """A pool for blocking readers. Not open yet: `open()` it, `close()` it."""
     return ConnectionPool(
-        url, min_size=0, max_size=max_size, open=False, kwargs={"autocommit": True}, check=ConnectionPool.check_connection, timeout=10
+        url,
+        min_size=0,
+        max_size=max_size,
+        open=False,
+        kwargs={"autocommit": True},
+        check=ConnectionPool.check_connection,
+        timeout=10,
     )
+
+
+#: Between two tries to reach the database.
+_RETRY_SECONDS: Final = 0.1
 
 
 class DatabaseUnavailable(Exception):
@@ -71,9 +83,14 @@ class DatabaseUnavailable(Exception):
 
 
 class Reads(AsyncConnectionPool):
-    """A pool for the event loop that tells a database out of reach from a mistake of ours."""
+    """A pool for the event loop that tells a database out of reach from a mistake of ours.
+
+    Beside the connections that it lends it has one that all share, for `fetch`.
+    """
 
     _looking: "asyncio.Future[None] | None" = None
+    _shared: Multiplexed | None = None
+    _connecting: asyncio.Lock | None = None
 
     @asynccontextmanager
     async def connection(self, timeout: float | None = None) -> AsyncIterator[AsyncConnection[TupleRow]]:
@@ -85,6 +102,45 @@ class Reads(AsyncConnectionPool):
             # One lost connection often means that all are: they are looked at now instead of before each use.
             self._looking = asyncio.ensure_future(self.check())
             raise DatabaseUnavailable(str(err)) from err
+
+    async def fetch(self, statement: Statement, *parameters: bytes | None) -> list[Row]:
+        """The rows of a small query that may be done twice: when the connection is lost it is asked again on another.
+
+        Parameters and columns are in PostgreSQL's binary formats. Raises DatabaseUnavailable.
+        """
+        deadline: float | None = None
+        while True:
+            shared = self._shared
+            if shared is None or shared.lost:
+                deadline = deadline or asyncio.get_running_loop().time() + self.timeout
+                shared = await self._share(deadline)
+            try:
+                return await shared.ask(statement, parameters)
+            except ConnectionLost as err:
+                deadline = deadline or asyncio.get_running_loop().time() + self.timeout
+                if asyncio.get_running_loop().time() > deadline:
+                    raise DatabaseUnavailable(str(err)) from err
+
+    async def close(self, timeout: float = 5) -> None:
+        """Closes all connections."""
+        if self._shared is not None:
+            self._shared.close()
+        await super().close(timeout)
+
+    async def _share(self, deadline: float) -> Multiplexed:
+        """Makes the shared connection; those who want it meanwhile wait for the one that makes it."""
+        self._connecting = self._connecting or asyncio.Lock()
+        async with self._connecting:
+            while self._shared is None or self._shared.lost:
+                if self.closed:
+                    raise DatabaseUnavailable("the pool is closed")
+                try:
+                    self._shared = await Multiplexed.connect(str(self.conninfo))
+                except psycopg.OperationalError as err:
+                    if asyncio.get_running_loop().time() > deadline:
+                        raise DatabaseUnavailable(str(err)) from err
+                    await asyncio.sleep(_RETRY_SECONDS)
+            return self._shared
 
 
 def async_pool(url: str, *, min_size: int = 1, max_size: int = 8) -> Reads:

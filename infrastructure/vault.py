@@ -16,17 +16,35 @@ from uuid import UUID, uuid4
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from psycopg_pool import AsyncConnectionPool
 
 from domain.canonical import Json, canonical, parse_json
 from domain.personal import SALT_BYTES, Disclosure, Personal, Subject, conceal
 from infrastructure.append import SealedDisclosure
+from infrastructure.database import Reads
+from infrastructure.multiplexed import Statement
+from infrastructure.recorder import wire
 from infrastructure.secrets import Keys
 
 NONCE_BYTES: Final = 12
 
 #: Unwrapped subject keys kept in the process.
 CACHED_KEYS: Final = 20_000
+
+
+_DISCLOSED: Final = Statement(
+    b"disclosed",
+    b"SELECT d.stream, d.version, d.path, d.ciphertext, s.id, s.wrapped_key"
+    b" FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS wanted(stream, version, path)"
+    b" JOIN disclosures d USING (stream, version, path) JOIN subjects s ON s.id = d.subject",
+)
+#: Who comes second finds the first one's row; with both at once perhaps none, and looks again.
+_SUBJECT_KEYS: Final = Statement(
+    b"subject_keys",
+    b"WITH made AS (INSERT INTO subjects (id, tenant, kind, lookup, wrapped_key)"
+    b" SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::bytea[])"
+    b" ON CONFLICT (tenant, kind, lookup) DO NOTHING RETURNING id, lookup, wrapped_key)"
+    b" SELECT * FROM made UNION ALL SELECT id, lookup, wrapped_key FROM subjects WHERE lookup = ANY($4::bytea[])",
+)
 
 
 class VaultError(RuntimeError):
@@ -61,7 +79,7 @@ class SubjectKey:
 class Vault:
     """Seals what facts disclose, opens what readers may see, finds what is to be erased."""
 
-    def __init__(self, pool: AsyncConnectionPool, keys: Keys) -> None:
+    def __init__(self, pool: Reads, keys: Keys) -> None:
         self._pool = pool
         self._wrap = AESGCM(keys.wrap)
         self._lookup_key = keys.lookup
@@ -103,18 +121,16 @@ class Vault:
         wanted = list(dict.fromkeys(references))
         if not wanted:
             return {}
-        async with self._pool.connection() as connection:
-            cursor = await connection.execute(
-                "SELECT d.stream, d.version, d.path, d.ciphertext, s.id, s.wrapped_key"
-                " FROM unnest(%s::uuid[], %s::bigint[], %s::text[]) AS wanted(stream, version, path)"
-                " JOIN disclosures d USING (stream, version, path) JOIN subjects s ON s.id = d.subject",
-                ([item.stream for item in wanted], [item.version for item in wanted], [item.path for item in wanted]),
-            )
-            rows = await cursor.fetchall()
+        rows = await self._pool.fetch(
+            _DISCLOSED,
+            wire.uuid_array(item.stream for item in wanted),
+            wire.int8_array([item.version for item in wanted]),
+            wire.text_array(item.path for item in wanted),
+        )
         opened = {}
         for stream, version, path, ciphertext, subject, wrapped in rows:
-            place = Reference(stream, version, path)
-            opened[place] = self._open(place, ciphertext, self._unwrap(subject, wrapped))
+            place = Reference(wire.as_uuid(stream), wire.as_int(version), path.decode())
+            opened[place] = self._open(place, ciphertext, self._unwrap(wire.as_uuid(subject), wrapped))
         return opened
 
     async def open_entries(self, streams: Iterable[UUID]) -> Mapping[Reference, Opened]:
@@ -165,19 +181,19 @@ class Vault:
             nonce = secrets.token_bytes(NONCE_BYTES)
             wrapped = nonce + self._wrap.encrypt(nonce, key, identity.bytes)
             fresh.append((identity, subject.tenant, subject.kind.value, lookup, wrapped))
-        async with self._pool.connection() as connection:
-            # Who comes second finds the first one's row; with both at once perhaps none, and looks again.
-            cursor = await connection.execute(
-                "WITH made AS (INSERT INTO subjects (id, tenant, kind, lookup, wrapped_key)"
-                " SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::bytea[], %s::bytea[])"
-                " ON CONFLICT (tenant, kind, lookup) DO NOTHING RETURNING id, lookup, wrapped_key)"
-                " SELECT * FROM made UNION ALL SELECT id, lookup, wrapped_key FROM subjects WHERE lookup = ANY(%s)",
-                (*([row[column] for row in fresh] for column in range(5)), list(by_lookup)),
-            )
-            rows = await cursor.fetchall()
-        return {
-            by_lookup[bytes(lookup)]: SubjectKey(identity, self._unwrap(identity, wrapped)) for identity, lookup, wrapped in rows
-        }
+        rows = await self._pool.fetch(
+            _SUBJECT_KEYS,
+            wire.uuid_array(row[0] for row in fresh),
+            wire.uuid_array(row[1] for row in fresh),
+            wire.text_array(row[2] for row in fresh),
+            wire.bytea_array([row[3] for row in fresh]),
+            wire.bytea_array([row[4] for row in fresh]),
+        )
+        found = {}
+        for id, lookup, wrapped in rows:
+            identity = wire.as_uuid(id)
+            found[by_lookup[lookup]] = SubjectKey(identity, self._unwrap(identity, wrapped))
+        return found
 
     def _unwrap(self, subject: UUID, wrapped: bytes) -> bytes:
         try:

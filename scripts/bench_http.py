@@ -40,6 +40,7 @@ from domain.envelope import Document, EnvelopeCreated, OnParticipantFail, OrderM
 from domain.ids import typed_id, uuid7
 from domain.personal import person
 from domain.signing import DocumentReference, ProcessCreated, SignatureMode, Signing
+from infrastructure.append import Answer
 from infrastructure.clock import SystemClock
 from infrastructure.database import async_pool, connect
 from infrastructure.embedded import EmbeddedServer, start_embedded
@@ -243,8 +244,8 @@ async def _sessions(installation: Installation, count: int) -> list[tuple[UUID, 
         return made
 
 
-def _kept(outcomes: list[Outcome]) -> Callable[[Outcome], object]:
-    def keep(outcome: Outcome) -> object:
+def _kept(outcomes: list[Outcome]) -> Callable[[Outcome], Answer]:
+    def keep(outcome: Outcome) -> Answer:
         outcomes.append(outcome)
         return NO_ANSWER
 
