@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -108,5 +109,7 @@ def settings() -> None:
 
 def main() -> None:
     """The entry point of the distribution."""
+    # Being told to end is like Ctrl-C, from the first moment on: what was started is stopped again.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     app()

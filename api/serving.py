@@ -3,9 +3,10 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import uvicorn
@@ -14,6 +15,8 @@ from uvicorn.loops.auto import auto_loop_factory
 from api.app import Running, running
 from infrastructure.installation import Installation
 from infrastructure.watchdog import Watchdog
+
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ async def serve(installation: Installation, *, followers: bool) -> None:
         port = listening.getsockname()[1]
         base_url = settings.base_url if settings.port else f"http://{settings.host}:{port}"
         async with running(installation.at(base_url), followers=followers) as parts:
-            server = uvicorn.Server(
+            server = _Server(
                 uvicorn.Config(
                     parts.app,
                     lifespan="off",
@@ -50,12 +53,31 @@ async def serve(installation: Installation, *, followers: bool) -> None:
             await asyncio.gather(server.serve(sockets=[listening]), _greet(server, parts, base_url))
 
 
+class _Server(uvicorn.Server):
+    """Ends when it is told to, and lets what is around it end too.
+
+    uvicorn's own raises the signal again once it has stopped, and SIGTERM then ends the process on the spot: appends and
+    mails in hand are cut off, and the embedded PostgreSQL stays behind.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in _STOP_SIGNALS:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in _STOP_SIGNALS:
+                loop.remove_signal_handler(number)
+
+
 async def work(installation: Installation) -> None:
     """Runs the followers alone until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
     with Watchdog(installation.server):
         async with running(installation, followers=True):
             print("Worker is following the log (read models, invitations, expiry). Stop it with Ctrl-C.", flush=True)

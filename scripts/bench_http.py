@@ -137,7 +137,9 @@ async def _measure(side: Side, clients: int) -> float:
 
 
 def _print(rates: dict[tuple[str, int], list[float]], clients: list[int], rounds: int, how: str) -> None:
-    print(f"\nsessions completed per second, ours {how}: median of {rounds} rounds (lowest to highest); ratio of medians to the peer")
+    print(
+        f"\nsessions completed per second, ours {how}: median of {rounds} rounds (lowest to highest); ratio of medians to the peer"
+    )
     for count in clients:
         peer = statistics.median(rates["peer", count])
         for side in ("peer", "ours"):
@@ -168,7 +170,8 @@ def _peer(server: EmbeddedServer, name: str, count: int, pool: int) -> Iterator[
         host = urlsplit(base).netloc
         headers = {"User-Agent": AGENT, "Content-Type": "application/json"}
         requests = [
-            spell("POST", f"/sessions/{id}/complete", host, {**headers, "X-Session-Token": token}, BODY) for id, _, token in sessions
+            spell("POST", f"/sessions/{id}/complete", host, {**headers, "X-Session-Token": token}, BODY)
+            for id, _, token in sessions
         ]
         asyncio.run(_await_listening(base))
         yield Side("peer", base, requests)
@@ -258,7 +261,17 @@ def _envelope(vault: Vault, tenant: UUID, number: int) -> CreateEnvelope:
     pdf = Document(document, sha256(str(number).encode()).hexdigest(), 2)
     whose = person(tenant, email=f"signer{number}@example.com", otherwise=who)
     created = EnvelopeCreated(
-        tenant, Mode.LIVE, (pdf,), (Slot(who, 1, (document,)),), OrderMode.PARALLEL, OnParticipantFail.CANCEL_FLOW, None, None, None, None, None
+        tenant,
+        Mode.LIVE,
+        (pdf,),
+        (Slot(who, 1, (document,)),),
+        OrderMode.PARALLEL,
+        OnParticipantFail.CANCEL_FLOW,
+        None,
+        None,
+        None,
+        None,
+        None,
     )
     process = ProcessCreated(
         tenant,

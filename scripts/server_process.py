@@ -110,6 +110,10 @@ class ServerProcess:
             self._process.kill()
             self._process.wait(STOP_SECONDS)
 
+    def wait(self) -> int:
+        """Waits until it ends by itself; its exit code. Raises subprocess.TimeoutExpired."""
+        return 0 if self._process is None else self._process.wait(START_SECONDS)
+
     def stop(self) -> int:
         """Asks it to end, as Ctrl-C does, waits, and answers its exit code. Idempotent. It is killed if it does not end."""
         if self._process is None:
