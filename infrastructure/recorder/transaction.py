@@ -101,8 +101,8 @@ def connect_writer(service_url: str, ledger: str) -> Pipeline:
         raise
 
 
-def lock_and_read(pipeline: Pipeline, commands: Sequence[Command]) -> State:
-    """Begins the transaction.
+def lock_and_ask(pipeline: Pipeline, commands: Sequence[Command]) -> list[bytes]:
+    """Sends the beginning of the transaction, and answers which statements were asked.
 
     The reads are statements of their own behind the lock: under READ COMMITTED each takes its
     snapshot when it starts, hence after the previous holder of the lock has committed.
@@ -126,8 +126,13 @@ def lock_and_read(pipeline: Pipeline, commands: Sequence[Command]) -> State:
         ask(_DISCLOSURES, wire.uuid_array(wanted.erase))
     if wanted.tenants:
         ask(_CREDITS, wire.uuid_array(wanted.tenants))
-    found = {statement: wire.rows(answer) for statement, answer in zip(asked, pipeline.exchange(), strict=True)}
+    pipeline.dispatch()
+    return asked
 
+
+def read(pipeline: Pipeline, asked: Sequence[bytes]) -> State:
+    """Waits for the lock and for what was asked behind it."""
+    found = {statement: wire.rows(answer) for statement, answer in zip(asked, pipeline.collect(), strict=True)}
     ((position, at),) = found[_LOCK_HEAD]
     return State(
         position=wire.as_int(position),
@@ -141,7 +146,7 @@ def lock_and_read(pipeline: Pipeline, commands: Sequence[Command]) -> State:
 
 
 def write_and_commit(pipeline: Pipeline, plan: Plan) -> None:
-    """Writes everything and returns once it is committed."""
+    """Sends everything to be written, and the commit; both have happened once `pipeline.collect` returns."""
     if plan.rows:
         pipeline.send(
             _WRITE_LOG,
@@ -174,7 +179,7 @@ def write_and_commit(pipeline: Pipeline, plan: Plan) -> None:
         _send_answer(pipeline, row)
     # Crash point: up to here nothing has happened. Once the server has flushed this, everything has.
     pipeline.send(_COMMIT)
-    pipeline.exchange()
+    pipeline.dispatch()
 
 
 def has_happened(pipeline: Pipeline, plan: Plan) -> bool:

@@ -69,16 +69,29 @@ class Pipeline:
         self._sent += 1
 
     def exchange(self) -> list[PGresult]:
-        """One round trip: the results of what was queued, one for each. A transaction that was begun stays open.
+        """One round trip: `dispatch`, then `collect`."""
+        self.dispatch()
+        return self.collect()
+
+    def dispatch(self) -> None:
+        """Sends what was queued. A transaction that was begun stays open.
 
         It ends with a synchronisation point, without which the server would take a transaction that
-        waits for us for a busy one, and never end it. Raises ConnectionLost, or the error of the first
-        statement that failed; then `recover`.
+        waits for us for a busy one, and never end it. Raises ConnectionLost.
         """
-        sent, self._sent = self._sent, 0
         try:
             self._pg.pipeline_sync()
             self._flush()
+        except psycopg.OperationalError as err:
+            raise ConnectionLost(str(err)) from err
+
+    def collect(self) -> list[PGresult]:
+        """Waits for the results of what was dispatched, one for each statement.
+
+        Raises ConnectionLost, or the error of the first statement that failed; then `recover`.
+        """
+        sent, self._sent = self._sent, 0
+        try:
             results = self._results(sent)
         except psycopg.OperationalError as err:
             raise ConnectionLost(str(err)) from err
@@ -86,6 +99,10 @@ class Pipeline:
             if result.status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED):
                 raise self._error(result)
         return results
+
+    def answers_within(self, seconds: float) -> bool:
+        """Whether the server has begun to answer, or gone, after at most so long."""
+        return bool(self._selector.select(seconds))
 
     def recover(self) -> None:
         """Undoes the transaction after a statement failed; raises ConnectionLost."""

@@ -33,6 +33,8 @@ MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
 
 #: How long an append waits for a database that cannot be reached.
 PATIENCE_SECONDS: Final = 10.0
+#: How long a committed batch's answers wait for another process to give up the lock.
+_LONGEST_HOLD_BACK_SECONDS: Final = 0.002
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 1.0
 
@@ -167,6 +169,7 @@ class Writer:
         self._max_waiting = max_waiting
         self._queue: SimpleQueue[Ticket | None] = SimpleQueue()
         self._held: Ticket | None = None
+        self._committed: tuple[list[Ticket], list[Outcome]] | None = None
         self._connection: Pipeline | None = None
         self._thread = threading.Thread(target=self._run, name="countersign-writer", daemon=True)
         self._gate = threading.Lock()
@@ -201,12 +204,27 @@ class Writer:
         while (batch := self._take()) is not None:
             batch = [ticket for ticket in batch if ticket.claim()]
             if not batch:
+                self._answer()
                 continue
             try:
                 outcomes = self._append([ticket.command for ticket in batch])
             except BaseException as err:  # nobody may be left waiting for a writer that is gone
                 log.exception("an append failed in an unforeseen way")
                 outcomes = [_because(RecorderUnavailable(f"the writer failed: {err!r}"), err)] * len(batch)
+            self._answer()
+            self._committed = (batch, outcomes)
+            if self._held is None and self._queue.empty():
+                self._answer()
+        self._answer()
+
+    def _answer(self) -> None:
+        """Tells those whose batch has been committed.
+
+        Under load that is done while the next batch is being committed: they come back at once with
+        new work, for which they need the interpreter, and that is the time when the writer does not.
+        """
+        if self._committed is not None:
+            (batch, outcomes), self._committed = self._committed, None
             _deliver(batch, outcomes)
 
     def _take(self) -> list[Ticket] | None:
@@ -241,6 +259,7 @@ class Writer:
             try:
                 return self._transact(self._connected(deadline), commands)
             except _Lost as lost:
+                self._answer()
                 self._disconnect()
                 if time.monotonic() > deadline:
                     return [RecorderUnavailable("the connection was lost again and again")] * len(commands)
@@ -269,9 +288,13 @@ class Writer:
         made: Plan | None = None
         try:
             # Crash point: nothing has happened yet, the lock falls with the connection.
-            state = transaction.lock_and_read(pipeline, commands)
-            made = plan(commands, state, self._clock.now())
+            asked = transaction.lock_and_ask(pipeline, commands)
+            if not pipeline.answers_within(_LONGEST_HOLD_BACK_SECONDS):
+                self._answer()
+            made = plan(commands, transaction.read(pipeline, asked), self._clock.now())
             transaction.write_and_commit(pipeline, made)
+            self._answer()
+            pipeline.collect()
             # Crash point: it has happened, and nobody has been told. Repeats with a key are recognised.
             return made.outcomes
         except ConnectionLost as err:
@@ -309,6 +332,7 @@ class Writer:
             try:
                 self._connection = self._connect()
             except psycopg.OperationalError as err:
+                self._answer()
                 if time.monotonic() + pause > deadline:
                     raise RecorderUnavailable(f"the database cannot be reached: {err}") from err
                 log.warning("the database cannot be reached, trying again: %s", err)
