@@ -6,7 +6,7 @@ once. When others were faster it decides again on fresh state, a few times, then
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -51,7 +51,7 @@ from infrastructure.append import (
 )
 from infrastructure.clock import Clock
 from infrastructure.codec import EncodedFact, Fact, decode_fact, encode_fact
-from infrastructure.recorder import Recorder
+from infrastructure.recorder import Recorder, StoredEntry
 from infrastructure.secrets import Keys, mint, token_hash
 from infrastructure.vault import Reference, Vault
 
@@ -60,6 +60,9 @@ ATTEMPTS: Final = 6
 
 #: States kept in the process; the expected version guards every append, so a stale one does no harm.
 CACHED_STATES: Final = 20_000
+
+#: An envelope with more entries is read when it is needed, and only once.
+LONGEST_READ_ALONG: Final = 100
 
 Command = TemplateCommand | PackageCommand
 State = Template | Envelope | Signing | Erased
@@ -230,6 +233,16 @@ class Ledger:
         found = (await self._load([stream], kind, fresh=True))[stream].state
         return found if isinstance(found, kind) else None
 
+    async def signing(self, participant: UUID) -> Signing | None:
+        """The present state of a signing. Its envelope's is read with it, for the command that is likely to follow."""
+        if participant in self._cache:
+            return await self.state(Signing, participant)
+        entries = await self._recorder.read_signing(participant, LONGEST_READ_ALONG)
+        known = {stored.stream: _Loaded(0, None, cached=False) for stored in entries}
+        self._fold(entries, known, {stream: Signing if stream == participant else Envelope for stream in known})
+        found = known[participant].state if participant in known else None
+        return found if isinstance(found, Signing) else None
+
     async def answered(self, key: Key) -> Answer | None:
         """The first answer under a key, None if it is new; raises IdempotencyKeyReused, IdempotentAnswerErased.
 
@@ -257,7 +270,9 @@ class Ledger:
 
     def _turn(self, command: Command) -> asyncio.Lock:
         """Held by the one task of this process that decides again for an aggregate."""
-        return self._turns.setdefault(command.template if isinstance(command, TemplateCommand) else command.envelope, asyncio.Lock())
+        return self._turns.setdefault(
+            command.template if isinstance(command, TemplateCommand) else command.envelope, asyncio.Lock()
+        )
 
     async def _attempt(
         self, command: Command, by: Actor, render: Render, key: Key | None, credits: int, *, fresh: bool
@@ -307,30 +322,33 @@ class Ledger:
         return _Decided(_steps(decision.facts, loaded), loaded, now, decision.not_after)
 
     async def _load(self, streams: Sequence[UUID], kind: type[State], *, fresh: bool) -> dict[UUID, _Loaded]:
-        loaded = {}
-        missing = []
+        loaded: dict[UUID, _Loaded] = {}
+        known: dict[UUID, _Loaded] = {}
         for stream in streams:
-            held = None if fresh else self._cache.get(stream)
-            if held is not None and isinstance(held[1], kind):
-                loaded[stream] = _Loaded(*held, cached=True)
+            version, state = self._cache.get(stream, (0, None))
+            if not isinstance(state, kind):
+                known[stream] = _Loaded(0, None, cached=False)
+            elif fresh:  # entries never change, so what came since is all there is to read
+                known[stream] = _Loaded(version, state, cached=False)
             else:
-                missing.append(stream)
-        if missing:
-            folded: dict[UUID, _Loaded] = {stream: _Loaded(0, None, cached=False) for stream in missing}
-            for stored in await self._recorder.read_streams(missing):
-                entry = decode(stored.raw)
-                fact = decode_fact(entry.type, entry.data, entry.personal)
-                item = folded[stored.stream]
-                if item.state is not None and not isinstance(item.state, kind):
-                    continue
-                if not isinstance(fact, FACTS_OF[kind]):
-                    continue  # another kind of aggregate: to this command the stream has no entries
-                item.state, item.version = evolve(item.state, fact, entry.at), entry.version
-            for stream, item in folded.items():
-                if item.state is not None:
-                    self._remember(stream, item.version, item.state)
-            loaded.update(folded)
+                loaded[stream] = _Loaded(version, state, cached=True)
+        if known:
+            newer = await self._recorder.read_newer({stream: item.version for stream, item in known.items()})
+            self._fold(newer, known, dict.fromkeys(known, kind))
+            loaded.update(known)
         return loaded
+
+    def _fold(self, entries: Iterable[StoredEntry], known: dict[UUID, _Loaded], kinds: Mapping[UUID, type[State]]) -> None:
+        """Takes `known` on through entries that follow it. Another kind of aggregate counts as no entries: the command names none."""
+        for stored in entries:
+            entry = decode(stored.raw)
+            fact = decode_fact(entry.type, entry.data, entry.personal)
+            if isinstance(fact, FACTS_OF[kinds[stored.stream]]):
+                item = known[stored.stream]
+                item.state, item.version = evolve(item.state, fact, entry.at), entry.version
+        for stream, item in known.items():
+            if item.state is not None:
+                self._remember(stream, item.version, item.state)
 
     def _remember(self, stream: UUID, version: int, state: State) -> None:
         self._cache[stream] = (version, state)

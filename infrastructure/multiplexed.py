@@ -20,6 +20,10 @@ from psycopg.pq.abc import PGresult
 #: The columns of a row in PostgreSQL's binary formats; None for a null.
 Row: TypeAlias = Sequence[Any]
 
+#: Each statement is planned once, and to use an index: planning takes several times as long as the query itself, and what is
+#: planned on tables that were empty then would read them whole for ever.
+_SESSION: Final = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
+
 _FAILED: Final = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
 
 
@@ -62,7 +66,14 @@ class Multiplexed:
     @classmethod
     async def connect(cls, url: str) -> Self:
         """Raises psycopg.OperationalError."""
-        return cls(await psycopg.AsyncConnection.connect(url, autocommit=True))
+        connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
+        try:
+            for setting in _SESSION.items():
+                await connection.execute("SELECT set_config(%s, %s, false)", setting)
+            return cls(connection)
+        except BaseException:
+            await connection.close()
+            raise
 
     def ask(self, statement: Statement, parameters: Sequence[bytes | None]) -> "asyncio.Future[list[Row]]":
         """The rows, once they are there. The future raises ConnectionLost, or psycopg.Error for a query that failed."""

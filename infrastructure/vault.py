@@ -10,7 +10,6 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -33,7 +32,7 @@ CACHED_KEYS: Final = 20_000
 
 _DISCLOSED: Final = Statement(
     b"disclosed",
-    b"SELECT d.stream, d.version, d.path, d.ciphertext, s.id, s.wrapped_key"
+    b"SELECT d.stream, d.version, d.path, d.ciphertext, s.id, s.wrapped_key, s.lookup"
     b" FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS wanted(stream, version, path)"
     b" JOIN disclosures d USING (stream, version, path) JOIN subjects s ON s.id = d.subject",
 )
@@ -83,7 +82,8 @@ class Vault:
         self._pool = pool
         self._wrap = AESGCM(keys.wrap)
         self._lookup_key = keys.lookup
-        self._cache: OrderedDict[Subject, SubjectKey] = OrderedDict()
+        #: By the subjects' lookups.
+        self._cache: OrderedDict[bytes, SubjectKey] = OrderedDict()
 
     def conceal(self, value: Json, subject: Subject) -> Personal:
         """Commits to `value` under a fresh salt; the disclosure travels with it until it is sealed."""
@@ -92,7 +92,7 @@ class Vault:
     def lookup(self, subject: Subject) -> bytes:
         """The keyed hash by which a subject is found (32 bytes)."""
         name = f"{subject.tenant}\n{subject.kind}\n{subject.key}".encode()
-        return hmac.new(self._lookup_key, name, sha256).digest()
+        return hmac.digest(self._lookup_key, name, "sha256")
 
     async def seal(self, disclosures: Sequence[tuple[Reference, Disclosure]]) -> tuple[SealedDisclosure, ...]:
         """Encrypts disclosures for the entries they will belong to, making subjects' keys as needed."""
@@ -111,7 +111,7 @@ class Vault:
     def forget(self, subjects: Iterable[Subject]) -> None:
         """Drops cached keys: they may belong to subjects that were erased meanwhile."""
         for subject in subjects:
-            self._cache.pop(subject, None)
+            self._cache.pop(self.lookup(subject), None)
 
     async def open(self, references: Iterable[Reference]) -> Mapping[Reference, Opened]:
         """The disclosures at `references`; those that are erased or were never stored are missing.
@@ -128,9 +128,14 @@ class Vault:
             wire.text_array(item.path for item in wanted),
         )
         opened = {}
-        for stream, version, path, ciphertext, subject, wrapped in rows:
-            place = Reference(wire.as_uuid(stream), wire.as_int(version), path.decode())
-            opened[place] = self._open(place, ciphertext, self._unwrap(wire.as_uuid(subject), wrapped))
+        for stream, version, path, ciphertext, id, wrapped, lookup in rows:
+            place, subject = Reference(wire.as_uuid(stream), wire.as_int(version), path.decode()), wire.as_uuid(id)
+            held = self._cache.get(lookup)
+            if held is None or held.id != subject:
+                # Kept, because whoever looks at a person's data is often about to add to it.
+                held = SubjectKey(subject, self._unwrap(subject, wrapped))
+                self._keep(lookup, held)
+            opened[place] = self._open(place, ciphertext, held.key)
         return opened
 
     async def open_entries(self, streams: Iterable[UUID]) -> Mapping[Reference, Opened]:
@@ -162,16 +167,20 @@ class Vault:
         return tuple(Reference(*row) for row in rows)
 
     async def _keys(self, subjects: set[Subject]) -> Mapping[Subject, SubjectKey]:
-        found = {subject: self._cache[subject] for subject in subjects if subject in self._cache}
+        lookups = {subject: self.lookup(subject) for subject in subjects}
+        found = {subject: self._cache[lookup] for subject, lookup in lookups.items() if lookup in self._cache}
         # Again where an erasure came between making a key and reading it back.
         while missing := [subject for subject in subjects if subject not in found]:
             found.update(await self._fetch_or_make(missing))
         for subject, key in found.items():
-            self._cache[subject] = key
-            self._cache.move_to_end(subject)
-        while len(self._cache) > CACHED_KEYS:
-            self._cache.popitem(last=False)
+            self._keep(lookups[subject], key)
         return found
+
+    def _keep(self, lookup: bytes, key: SubjectKey) -> None:
+        self._cache[lookup] = key
+        self._cache.move_to_end(lookup)
+        if len(self._cache) > CACHED_KEYS:
+            self._cache.popitem(last=False)
 
     async def _fetch_or_make(self, subjects: Sequence[Subject]) -> Mapping[Subject, SubjectKey]:
         by_lookup = {self.lookup(subject): subject for subject in subjects}

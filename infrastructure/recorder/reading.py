@@ -1,6 +1,6 @@
 """Reading the log: the entries of streams for the ledger, the whole log for followers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -17,6 +17,23 @@ _COLUMNS = "SELECT position, stream, version, type, leaf, entry AS raw FROM log"
 
 _STREAM = Statement(b"stream", f"{_COLUMNS} WHERE stream = $1::uuid AND version > $2::bigint ORDER BY version".encode())
 _STREAMS = Statement(b"streams", f"{_COLUMNS} WHERE stream = ANY($1::uuid[]) ORDER BY position".encode())
+_NEWER = Statement(
+    b"newer",
+    b"SELECT position, log.stream, log.version, type, leaf, entry FROM unnest($1::uuid[], $2::bigint[]) AS known(stream, version)"
+    b" JOIN log ON log.stream = known.stream AND log.version > known.version ORDER BY position",
+)
+#: The envelope is named in the first entry of a signing (domain.signing.ProcessCreated).
+_SIGNING = Statement(
+    b"signing",
+    b"""
+    WITH wanted AS (
+        SELECT $1::uuid AS stream
+        UNION ALL
+        SELECT heads.stream FROM log JOIN heads ON heads.stream = (convert_from(entry, 'UTF8')::json #>> '{data,envelope}')::uuid
+        WHERE log.stream = $1::uuid AND log.version = 1 AND type LIKE 'signing.%' AND heads.version <= $2::bigint
+    )
+    SELECT position, stream, version, type, leaf, entry FROM wanted JOIN log USING (stream) ORDER BY position""",
+)
 _ANSWERED = Statement(
     b"answered", b"SELECT request_hash, status, media_type, body FROM idempotency WHERE scope = $1::text AND key = $2::text"
 )
@@ -46,6 +63,14 @@ class LogReader:
     async def read_streams(self, streams: Sequence[UUID]) -> list[StoredEntry]:
         """The entries of several streams, merged in the order of the log."""
         return _stored(await self._pool.fetch(_STREAMS, wire.uuid_array(streams)))
+
+    async def read_newer(self, known: Mapping[UUID, int]) -> list[StoredEntry]:
+        """The entries of streams after a version of each, merged in the order of the log."""
+        return _stored(await self._pool.fetch(_NEWER, wire.uuid_array(known), wire.int8_array(list(known.values()))))
+
+    async def read_signing(self, participant: UUID, longest_envelope: int) -> list[StoredEntry]:
+        """The entries of a signing and, unless there are more than `longest_envelope` of them, those of its envelope."""
+        return _stored(await self._pool.fetch(_SIGNING, participant.bytes, wire.int8(longest_envelope)))
 
     async def read_log(self, after_position: int, limit: int) -> list[StoredEntry]:
         """Up to `limit` entries after a position, in order. Positions are gapless, so an empty list is the end."""
