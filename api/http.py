@@ -79,7 +79,7 @@ async def read_json(request: Request) -> Json:
     try:
         return parse_json(body)
     except CanonicalError as err:
-        raise HTTPException(400, f"The body is {err}.") from err
+        raise HTTPException(400, f"The body cannot be read: {err}.") from err
 
 
 async def idempotency_key(request: Request, scope: str) -> Key | None:

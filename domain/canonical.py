@@ -89,7 +89,9 @@ def _parse(raw: bytes, decoder: json.JSONDecoder) -> Json:
         value: Json = decoder.decode(raw.decode("utf-8"))
     except CanonicalError:
         raise
-    except (ValueError, RecursionError) as err:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+    except RecursionError as err:
+        raise CanonicalError("not JSON that can be read: nested too deeply") from err
+    except ValueError as err:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise CanonicalError(f"not JSON: {err}") from err
     return value
 
@@ -104,8 +106,18 @@ def _unique_pairs(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return members
 
 
+#: The largest double has 309 digits; a sign may stand before them.
+_MAX_INTEGER_CHARACTERS: Final = 310
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MAX_INTEGER_CHARACTERS:
+        raise CanonicalError("a number is beyond the range of a double")
+    return int(text)
+
+
 def _integer(text: str) -> int | float:
-    number = int(text)
+    number = _whole(text)
     # 22 characters: a sign and the 21 digits that ECMAScript writes before it turns to an exponent.
     if -MAX_INTEGER <= number <= MAX_INTEGER or len(text) > 22:
         return number
@@ -114,7 +126,7 @@ def _integer(text: str) -> int | float:
 
 
 def _exact_integer(text: str) -> int:
-    number = int(text)
+    number = _whole(text)
     if not -MAX_INTEGER <= number <= MAX_INTEGER:
         raise CanonicalError("an integer is beyond 2^53-1")
     return number

@@ -179,6 +179,14 @@ def test_text_that_is_not_i_json_is_refused_with_our_error(case: str) -> None:
         canonical_exact(parse_exact(NOT_JSON[case]))
 
 
+@pytest.mark.parametrize(
+    ("case", "told"), [("too deep for the parser", "nested too deeply"), ("too many digits", "beyond the range of a double")]
+)
+def test_what_only_the_interpreter_limits_is_told_in_words_of_json(case: str, told: str) -> None:
+    with pytest.raises(CanonicalError, match=f"{told}$"):
+        parse_json(NOT_JSON[case])
+
+
 NOT_CANONICAL = {
     "a space": b'{"a": 1}',
     "a newline at the end": b"1\n",
