@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domain.canonical import MAX_DEPTH
+from domain.canonical import MAX_DEPTH, MAX_INTEGER
 from domain.envelope import MAX_PARTICIPANTS
 from tests.contract.partner_world import Client, World, body, participant
 
@@ -126,6 +126,21 @@ FAULTS: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {
         ("participants", "1", "identity", "email"),
         "Not a valid email address.",
     ),
+    **{
+        f"an address with {what}": (
+            with_participant(identity={"email": address}),
+            ("participants", "1", "identity", "email"),
+            "Not a valid email address.",
+        )
+        for what, address in {
+            "an empty label": "a@b..co",
+            "a dot at its end": "a@b.co.",
+            "a hyphen at a label's end": "a@b-.co",
+            "a long label": f"a@{'b' * 64}.co",
+            "brackets": "<a>@b.co",
+            "a comma": "a,b@b.co",
+        }.items()
+    },
     "an address with a line break": (
         with_participant(identity={"email": "a@b.co\r\nBcc:x@y.zz"}),
         ("participants", "1", "identity", "email"),
@@ -266,6 +281,11 @@ FIELD_FAULTS: dict[str, tuple[list[Any], tuple[str, ...], str]] = {
         "Must be one of: SIGNATURE, INITIALS, TEXT, DATE, CHECKBOX, NAME, EMAIL.",
     ),
     "page 0": ([{**FIELD, "page": 0}], ("0", "page"), "Must be greater than or equal to 1."),
+    "a page beyond all integers": (
+        [{**FIELD, "page": MAX_INTEGER + 2}],
+        ("0", "page"),
+        f"Must be less than or equal to {MAX_INTEGER}.",
+    ),
     "half a page": ([{**FIELD, "page": 1.5}], ("0", "page"), "Not a valid integer."),
     "a page that the PDF lacks": ([{**FIELD, "page": 3}], ("_schema",), "Field A is on page 3; the document has 2."),
     "off the page": ([{**FIELD, "x": -1}], ("0", "x"), "Must be greater than or equal to 0 and less than or equal to 14400."),
@@ -303,6 +323,9 @@ def test_a_fault_in_the_fields_is_named_where_it_is(known: Known, name: str) -> 
         ({"templateName": "x" * 201}, {"templateName": ["Longer than maximum length 200."]}),
         ({"templateName": "x", "description": "y" * 2001}, {"description": ["Longer than maximum length 2000."]}),
         ({"templateName": "x", "description": "\x00"}, {"description": ["Must not contain control characters."]}),
+        ({"templateName": "a\u202eb"}, {"templateName": ["Must not contain line breaks or control characters."]}),
+        ({"templateName": "a\u2028b"}, {"templateName": ["Must not contain line breaks or control characters."]}),
+        ({"templateName": "\u3000\u200d"}, {"templateName": ["Must not be blank."]}),
         ({"templateName": "x", "name": "y"}, {"name": ["Unknown field."]}),
     ],
     ids=str,

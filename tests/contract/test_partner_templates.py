@@ -36,6 +36,13 @@ def test_a_template_has_versions_and_the_latest_is_the_current_one(client: Clien
     assert client("GET", f"/v1/templates/{template}/versions/1").data["templateVersion"] == f"{template}#0001"
 
 
+@pytest.mark.parametrize("name", ["山田\u3000太郎", "می\u200cخواهم", "👩\u200d⚖️", "Prix\u00a0: 5", "श्री\u200dमान"])
+def test_names_of_every_script_are_kept_as_they_were_sent(client: Client, name: str) -> None:
+    template = client("POST", "/v1/templates", {"templateName": name, "description": name}).data["templateId"]
+    found = client("GET", f"/v1/templates/{template}").data
+    assert (found["templateName"], found["description"]) == (name, name)
+
+
 def test_a_deleted_version_is_gone_and_its_number_is_not_given_again(client: Client) -> None:
     template = client.template(2, uploaded=False)
     assert client("DELETE", f"/v1/templates/{template}/versions/2").data == {"deleted": True}

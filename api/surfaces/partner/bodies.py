@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
+from unicodedata import category
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
 from api.surfaces.partner.validation import NULL, field_fault, schema_fault
-from domain.canonical import CanonicalError, canonical
+from domain.canonical import MAX_INTEGER, CanonicalError, canonical
 from domain.envelope import MAX_PARTICIPANTS, OnParticipantFail, OrderMode
 from domain.ids import IdError, parse_uuid
 from domain.signing import MAX_ATTEMPTS, MAX_COOLDOWN_SECONDS, SignatureMode
@@ -29,23 +30,35 @@ PHONE_DIGITS: Final = range(7, 16)
 #: The largest page edge in PDF points (ISO 32000-1 annex C.2).
 MAX_POINTS: Final = 14_400
 
-_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+#: What the mail system can write to (`infrastructure.mail`), and a domain of labels (RFC 1123 section 2.1).
+_SPECIALS: Final = r'@\s<>,;:"()\[\]\\'
+_LABEL: Final = rf"[^{_SPECIALS}.-](?:[^{_SPECIALS}.]{{0,61}}[^{_SPECIALS}.-])?"
+_EMAIL: Final = re.compile(rf"[^{_SPECIALS}]+@(?:{_LABEL}\.)+{_LABEL}")
 _PHONE: Final = re.compile(r"\+?[0-9][0-9 ().-]*")
 _VERSION: Final = re.compile(r"(?:(?P<template>[0-9a-fA-F-]{36})#)?(?P<number>[0-9]{1,9})")
 #: RFC 3339 section 5.6, with seconds that may be left out.
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(?P<offset>[Zz]|[+-]\d\d:\d\d)?")
 
 
+#: Parts of words in Persian, in scripts of India and in emoji (Unicode 16 section 23.2), though they show nothing by themselves.
+_JOINERS: Final = "\u200c\u200d"
+
+
+def _is_text(character: str) -> bool:
+    """Not what breaks a line, hides, or turns the direction of what follows. Japanese names have a space of their own."""
+    return character.isprintable() or character in _JOINERS or category(character) == "Zs"
+
+
 def _one_line(value: str) -> str:
-    if not value.isprintable():
+    if not all(map(_is_text, value)):
         raise field_fault("Must not contain line breaks or control characters.")
-    if value and not value.strip():
+    if value and all(character.isspace() or character in _JOINERS for character in value):
         raise field_fault("Must not be blank.")
     return value
 
 
 def _lines(value: str) -> str:
-    if not all(character.isprintable() or character in "\n\r\t" for character in value):
+    if not all(_is_text(character) or character in "\n\r\t" for character in value):
         raise field_fault("Must not contain control characters.")
     return value
 
@@ -84,7 +97,7 @@ def _time(value: object) -> datetime:
 
 
 def _email(value: str) -> str:
-    if not _EMAIL.fullmatch(value) or not value.isprintable() or len(value) > MAX_EMAIL_CHARACTERS:
+    if len(value) > MAX_EMAIL_CHARACTERS or not value.isprintable() or not _EMAIL.fullmatch(value):
         raise field_fault("Not a valid email address.")
     return value
 
@@ -197,7 +210,7 @@ class FieldBody(Body):
         description="Field functional identifier, once in a template version."
     )
     field_type: FieldKind = Field(description="What the participant puts there.")
-    page: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Counted from 1.")
+    page: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = Field(default=None, description="Counted from 1.")
     x: Points | None = Field(
         default=None, description="PDF points from the left edge of the displayed page to the field's left edge."
     )
