@@ -1,7 +1,9 @@
 """What is refused leaves no trace: the documented error, and the log as long as it was."""
 
 import json
+import socket
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -195,7 +197,21 @@ def test_malformed_json_is_refused(known: Known, route: tuple[str, str], content
     before = client.world.head()
     answered = send(*known, route, content=content, headers={"Content-Type": "application/json"})
     assert (answered.status, answered.body["code"], answered.error["type"]) == (400, "bad_request", "validation")
+    assert answered.body["message"].startswith("The body cannot be read: ")
     assert client.world.head() == before
+
+
+def test_a_client_that_goes_away_is_not_a_fault_in_the_log(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    address = urlsplit(client.world.url)
+    headers = {**client.headers, "Host": "x", "Content-Type": "application/json", "Content-Length": "99"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    with caplog.at_level("ERROR", logger="api"):
+        with socket.create_connection((address.hostname or "", address.port or 0)) as gone:
+            gone.sendall(f"POST /v1/templates HTTP/1.1\r\n{head}\r\n{{".encode())
+            client("GET", "/v1/templates")  # meanwhile the other request has come to its body
+        for _ in range(20):
+            client("GET", "/v1/templates")
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("route", BODIES)
@@ -231,7 +247,8 @@ def test_an_unknown_route_and_an_unknown_method_are_answered_in_the_same_form(kn
     assert (unknown.status, unknown.body["code"], unknown.body["message"]) == (404, "not_found", "Route not found.")
     wrong = client("PATCH", "/v1/templates")
     assert (wrong.status, wrong.body["code"]) == (405, "method_not_allowed")
-    assert wrong.headers["allow"]
+    assert wrong.headers["allow"] == "GET, POST"
+    assert client("PATCH", f"/v1/templates/{known[1]}").headers["allow"] == "DELETE, GET, PUT"
     assert client("GET", "/v1/templates/").status == 404
     assert client.world.head() == before
 

@@ -505,6 +505,38 @@ async def test_other_methods_and_paths_are_problems_too(database: DatabaseUrls, 
         problem(response, 405, "method_not_allowed")
         assert response.headers["allow"] == "POST"
         problem(await world.http.get("/v1/nothing"), 404, "not_found_resource")
+        problem(await world.http.get(f"/v1/signing_sessions/{sent.session}/"), 404, "not_found_resource")
+
+
+@in_loop
+async def test_a_client_that_goes_away_is_not_a_fault_in_the_log(
+    database: DatabaseUrls, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(database, tmp_path) as world:
+        sent = await world.running.send(ANA)
+        token = await world.running.token(sent.participants[0])
+        messages = iter(({"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}))
+        answered: list[Any] = []
+
+        async def receive() -> Any:
+            return next(messages)
+
+        async def send(message: Any) -> None:
+            answered.append(message)
+
+        path = f"/v1/signing_sessions/{sent.session}/complete"
+        headers = [(b"content-type", b"application/json"), (b"x-signing-session-token", token.encode())]
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": headers,
+        }
+        await build(world.running.deps)(scope, receive, send)
+    assert answered[0]["status"] == 400
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 @in_loop

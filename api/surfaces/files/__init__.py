@@ -75,6 +75,7 @@ def build(deps: Deps) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,
     )
     app.add_middleware(RequestLimits, deps=deps, max_body_bytes=deps.settings.upload_limit_bytes)
     answer_problems(app)

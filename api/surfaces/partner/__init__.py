@@ -5,6 +5,7 @@ from typing import Final
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from api.deps import DatabaseUnavailable, Deps, ReadsUnavailable, RecorderUnavailable
@@ -61,6 +62,7 @@ def build(deps: Deps) -> FastAPI:
     app.exception_handler(Refusal)(_refused)
     app.exception_handler(EntryError)(_too_large)
     app.exception_handler(HTTPException)(_http)
+    app.exception_handler(ClientDisconnect)(_gone)
     for unavailable in (ReadsUnavailable, RecorderUnavailable, DatabaseUnavailable):
         app.exception_handler(unavailable)(_unavailable)
     app.exception_handler(Exception)(_broken)
@@ -84,7 +86,20 @@ async def _http(request: Request, err: HTTPException) -> Response:
     code, message, kind = _CODES.get(err.status_code, ("error", "The request cannot be answered.", "validation"))
     # The framework's own details are the bare names of the statuses; ours are sentences.
     sentence = err.detail if err.status_code in (400, 413, 415) and err.detail else message
-    return failure_response(request, Failure(err.status_code, code, sentence, kind, headers=err.headers or {}))
+    headers = {**(err.headers or {}), **(_allow(request) if err.status_code == 405 else {})}
+    return failure_response(request, Failure(err.status_code, code, sentence, kind, headers=headers))
+
+
+def _allow(request: Request) -> dict[str, str]:
+    """All methods of the request's path (RFC 9110 section 10.2.1); the framework names those of one route."""
+    path = getattr(request.scope.get("route"), "path_format", "")
+    methods = request.app.openapi()["paths"].get(path, ())
+    return {"Allow": ", ".join(sorted(method.upper() for method in methods))} if methods else {}
+
+
+async def _gone(request: Request, err: ClientDisconnect) -> Response:
+    """Nobody reads it; it is not a fault of ours that would belong into the log."""
+    return failure_response(request, Failure(400, "bad_request", "The body did not arrive as a whole.", "validation"))
 
 
 async def _unavailable(request: Request, err: Exception) -> Response:

@@ -203,6 +203,7 @@ def build(deps: Deps) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,
     )
     app.state.deps = deps
     app.add_middleware(RequestLimits, deps=deps)

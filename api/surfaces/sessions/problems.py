@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from api.deps import DatabaseUnavailable, Deps, ReadsUnavailable, RecorderUnavailable
@@ -338,6 +338,11 @@ def install(app: FastAPI) -> None:
         # Starlette's own exceptions say no more than the status does.
         detail = None if err.detail == HTTPStatus(err.status_code).phrase else err.detail
         return problem_response(request, Problem(kind, detail, headers=err.headers))
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, err: ClientDisconnect) -> Response:
+        # Nobody reads it; it is not a fault of ours that would belong into the log.
+        return problem_response(request, Problem(BODY_INVALID, "The body did not arrive as a whole."))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, err: RequestValidationError) -> Response:

@@ -176,6 +176,7 @@ def build(deps: Deps) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,
     )
     app.add_middleware(RequestLimits, deps=deps)
     answer_problems(app)
