@@ -79,6 +79,7 @@ def discloses(value: Json, salt: bytes, expected: str) -> bool:
     """Whether `value` under `salt` is what `expected` commits to, compared in constant time."""
     return compare_digest(commitment(value, salt), expected)
 
+
 def person(tenant: UUID, *, email: str | None = None, phone: str | None = None, otherwise: UUID) -> Subject:
     """The subject of a person: by e-mail address, else by phone number, else by the one place they hold."""
     if email:
