@@ -11,7 +11,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from itertools import pairwise
 from queue import Empty, SimpleQueue
 from typing import Final
 
@@ -41,6 +40,9 @@ _LONGEST_PAUSE_SECONDS: Final = 1.0
 #: The database's refusals after which the transaction is certainly undone and may succeed if repeated.
 _REPEATABLE: Final = (errors.SerializationFailure, errors.DeadlockDetected)
 
+#: A batch's threads wake in so many chains: while one has the interpreter, the next is getting there.
+_CHAINS: Final = 2
+
 Outcome = Appended | Exception
 
 
@@ -63,8 +65,8 @@ class Ticket(ABC):
 class ThreadTicket(Ticket):
     """For a thread that calls `wait`.
 
-    A bare lock takes half the time of a Future. And the threads of a batch wake one another, each the
-    one behind it: if all woke at once, they would queue for the interpreter's lock a second time.
+    A bare lock takes half the time of a Future. And the threads of a batch wake one another, each one
+    behind it: if all woke at once, they would queue for the interpreter's lock a second time.
     """
 
     __slots__ = ("_awake", "_behind", "_done", "_outcome")
@@ -352,7 +354,7 @@ def _because(failure: AppendError, err: BaseException) -> AppendError:
 
 
 def _deliver(batch: Sequence[Ticket], outcomes: Sequence[Outcome]) -> None:
-    """Threads wake one another, beginning with the first; each event loop is woken once for all its tasks."""
+    """Threads wake one another, beginning with the first ones; each event loop is woken once for all its tasks."""
     threads: list[ThreadTicket] = []
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[TaskTicket, Outcome]]] = {}
     for ticket, outcome in zip(batch, outcomes, strict=True):
@@ -362,10 +364,10 @@ def _deliver(batch: Sequence[Ticket], outcomes: Sequence[Outcome]) -> None:
         ticket.settle(outcome)
         if isinstance(ticket, ThreadTicket):
             threads.append(ticket)
-    for ahead, behind in pairwise(threads):
+    for ahead, behind in zip(threads, threads[_CHAINS:], strict=False):
         ahead.wake_behind(behind)
-    if threads:
-        threads[0].wake()
+    for first in threads[:_CHAINS]:
+        first.wake()
     for loop, settled in by_loop.items():
         try:
             loop.call_soon_threadsafe(_settle_all, settled)
