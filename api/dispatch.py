@@ -28,6 +28,9 @@ _OWNED: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
 #: Owned whatever the headers say: a signed URL or a page carries its own right to be seen.
 _ALWAYS: Final = ("files", "pages", "signer")
 
+#: Their paths nobody else has, so a bearer of no known type there is a wrong credential rather than another surface's.
+_UNSHARED: Final = ("sessions", "signatures", "signing")
+
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
@@ -62,10 +65,10 @@ def choose(scope: Scope, hosts: Mapping[str, str]) -> str | None:
     if owner == "sessions" and "x-signing-session-token" in headers:
         return owner  # the signer's page completes its session where it is, whatever that host is for
     host = re.sub(r":\d+$", "", headers.get("host", "")).lower()
-    return hosts.get(host) or _by_credentials(headers) or owner
+    return hosts.get(host) or _by_credentials(headers, owner) or owner
 
 
-def _by_credentials(headers: Mapping[str, str]) -> str | None:
+def _by_credentials(headers: Mapping[str, str], owner: str | None) -> str | None:
     if "x-tenant-signly" in headers or "x-auth-signly" in headers:
         return "partner"
     bearer = headers.get("authorization", "").partition(" ")[2].strip()
@@ -74,4 +77,4 @@ def _by_credentials(headers: Mapping[str, str]) -> str | None:
     typed = bearer.startswith(("sk_", "pk_", "rk_", "tok_", "sig_"))
     if typed or "matter-version" in headers or "x-signing-session-token" in headers:
         return "sessions"
-    return "signing" if bearer else None
+    return "signing" if bearer and owner not in _UNSHARED else None
