@@ -16,7 +16,7 @@ from rich.table import Table
 
 from api.cli_context import fail, say, with_identity
 from domain.actor import Mode
-from infrastructure.identity import BalanceOutOfRange, Identity, NotLimited, Tenant
+from infrastructure.identity import BalanceOutOfRange, Identity, NotLimited, Tenant, TenantNameUnusable
 from infrastructure.issuer import MAX_LIFETIME
 
 app = typer.Typer(no_args_is_help=True)
@@ -68,7 +68,10 @@ def create_tenant(name: str) -> None:
     async def work(identity: Identity) -> UUID:
         return await identity.create_tenant(name)
 
-    print(with_identity(work))
+    try:
+        print(with_identity(work))
+    except TenantNameUnusable as err:
+        fail(str(err))
 
 
 @_tenant_commands.command("list")

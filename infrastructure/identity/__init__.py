@@ -34,10 +34,12 @@ from infrastructure.identity.records import (
     OrganizationKey,
     PartnerKey,
     Tenant,
+    TenantNameUnusable,
     UnknownTenant,
 )
 from infrastructure.issuer import ADMINISTRATOR, LocalIssuer, TokenRefused
 from infrastructure.ledger import Key
+from infrastructure.mail import one_line
 from infrastructure.secrets import Keys, mint
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "OrganizationKey",
     "PartnerKey",
     "Tenant",
+    "TenantNameUnusable",
     "UnknownTenant",
 ]
 
@@ -62,6 +65,9 @@ _ORGANIZATION: Final = "organization"
 
 #: Ours have 59 characters; of what is longer only the beginning is hashed, which matches nothing.
 MAX_SECRET_CHARACTERS: Final = 256
+
+#: A mail program shows less than that of a sender.
+MAX_TENANT_NAME_CHARACTERS: Final = 200
 
 #: Compared with when a tenant has no credential, so that the time taken does not tell whether it has one.
 _NO_HASH: Final = bytes(32)
@@ -263,7 +269,9 @@ class Identity:
         return self._issuer.mint(subject, tenant, ADMINISTRATOR, lifetime)
 
     async def create_tenant(self, name: str) -> UUID:
-        """Makes a tenant without credentials and without a limit of credits."""
+        """Makes a tenant without credentials and without a limit of credits; raises TenantNameUnusable."""
+        if not name.strip() or len(name) > MAX_TENANT_NAME_CHARACTERS or one_line(name) != name:
+            raise TenantNameUnusable(f"A tenant's name is one line of 1 to {MAX_TENANT_NAME_CHARACTERS} characters.")
         now = self._clock.now()
         tenant = uuid7(now, self._random(10))
         async with self._pool.connection() as connection:

@@ -15,6 +15,10 @@ class UnknownTenant(LookupError):
     """There is no tenant with this id."""
 
 
+class TenantNameUnusable(ValueError):
+    """A tenant's name is one line of 1 to 200 characters: it stands in invitations."""
+
+
 class NotLimited(LookupError):
     """The tenant has no balance to add to."""
 

@@ -46,6 +46,12 @@ def test_a_first_tenant_needs_no_naming_and_a_second_does(run: Run) -> None:
     assert [(row[0], row[1], row[3]) for row in rows] == [(first, "Ana's shop", "unlimited"), (second, "Bob", "unlimited")]
 
 
+@pytest.mark.parametrize("name", ["", "  ", " Ana", "Ana\nBcc: bob@example.com", "x" * 201, "Ana\udcff"])
+def test_a_tenant_name_that_cannot_stand_in_an_invitation_is_refused(run: Run, name: str) -> None:
+    assert "one line of 1 to 200 characters" in failed(run("tenant", "create", name))
+    assert told(run("tenant", "list")) == ""
+
+
 @pytest.mark.parametrize("lifetime", ["", "1", "0h", "-1h", "1w", "31d", "999999999d", "1.5h", "h"])
 def test_a_lifetime_that_makes_no_sense_is_refused(run: Run, lifetime: str) -> None:
     told(run("tenant", "create", "Ana"))
