@@ -98,8 +98,10 @@ def export(
     with _database() as url, progress() as tell:
         try:
             exported = write_export(url, scope, path, lambda done, total: tell("export", done, total))
-        except (NothingToExport, SnapshotError, OSError) as err:
+        except (NothingToExport, SnapshotError) as err:
             _give_up(str(err))
+        except OSError as err:
+            _give_up(f"{target} cannot be written: {err.strerror or err}")
     say(f"{exported.entries:,} entries up to position {exported.position:,}, SHA-256 before the trailer {exported.sha256}")
 
 

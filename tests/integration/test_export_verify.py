@@ -228,3 +228,10 @@ def test_where_there_is_no_database_none_is_made(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "There is no database" in refused.stderr
     assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_a_file_that_cannot_be_written_is_told_by_the_name_that_was_given(urls: DatabaseUrls, tmp_path: Path) -> None:
+    target = tmp_path / "absent" / "log.jsonl"
+    refused = command("export", str(target), DATABASE_URL=urls.service)
+    assert refused.returncode == 2
+    assert refused.stderr.strip() == f"{target} cannot be written: No such file or directory"
