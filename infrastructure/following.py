@@ -258,7 +258,9 @@ class Follower:
     def _await_turn(self, conn: Connection) -> None:
         # Asked for again and again rather than waited for: a statement that waits holds back VACUUM.
         while not self._stopping.is_set():
-            row = conn.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"countersign follower {self.name}"]).fetchone()
+            row = conn.execute(
+                "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"countersign follower {self.name}"]
+            ).fetchone()
             if row and row[0]:
                 self._active.set()
                 return

@@ -46,7 +46,9 @@ class Rebuilt:
     seconds: float
 
 
-def ensure_tables(owner_url: str, projections: Sequence[Projection] = PROJECTIONS, progress: Progress = _silent) -> tuple[str, ...]:
+def ensure_tables(
+    owner_url: str, projections: Sequence[Projection] = PROJECTIONS, progress: Progress = _silent
+) -> tuple[str, ...]:
     """Makes the tables that are missing or of another form, filled up to the log's head; answers their names.
 
     Part of starting, after the migrations. Several processes may call it at once.

@@ -303,7 +303,9 @@ async def get(conn: AsyncConnection, tenant: UUID, mode: Mode, participant: UUID
     return None if columns is None else _row(columns)
 
 
-async def of_envelopes(conn: AsyncConnection, tenant: UUID, mode: Mode, envelopes: Sequence[UUID]) -> dict[UUID, tuple[SignerRow, ...]]:
+async def of_envelopes(
+    conn: AsyncConnection, tenant: UUID, mode: Mode, envelopes: Sequence[UUID]
+) -> dict[UUID, tuple[SignerRow, ...]]:
     """The signers of each of the envelopes, by envelope, in the order of their numbers, then of the envelope."""
     found = await conn.execute(
         f"{_SELECT} WHERE envelope = ANY(%s) AND tenant = %s AND mode = %s ORDER BY number, created_position".encode(),

@@ -244,7 +244,8 @@ def _row(columns: Sequence[Any]) -> VersionRow:
         Reference(template, entry, "/description") if described else None,
         None if sha256 is None else StoredFile(sha256, size_bytes, pages),
         tuple(
-            Field(it["name"], FieldType(it["type"]), it.get("page"), it.get("x_millipoints"), it.get("y_millipoints")) for it in fields
+            Field(it["name"], FieldType(it["type"]), it.get("page"), it.get("x_millipoints"), it.get("y_millipoints"))
+            for it in fields
         ),
         *own,
     )

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,7 +63,7 @@ def main() -> None:
         sides: dict[str, Side] = {
             "stock": lambda writers, seconds: _threads(stock, writers, seconds),
             "ours": lambda writers, seconds: _threads(ours, writers, seconds),
-            "ours, async": lambda writers, seconds: asyncio.run(_tasks(ours, writers, seconds)),
+            "ours, async": lambda writers, seconds: _run(_tasks(ours, writers, seconds)),
         }
         _compare(sides, options.writers, options.rounds, options.seconds)
 
@@ -127,6 +127,20 @@ def _threads(recorder: ApplicationRecorder, writers: int, seconds: float) -> flo
     if failures:
         raise failures[0]
     return sum(counts) / (time.perf_counter() - began)
+
+
+def _run(work: Coroutine[None, None, float]) -> float:
+    """On the event loop that the API is served with."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(work)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
 
 
 async def _tasks(recorder: Recorder, writers: int, seconds: float) -> float:

@@ -71,7 +71,9 @@ def sample() -> list[list[list[Row]]]:
         else:
             envelope, whose = history.open_envelope(documents=1)
             for who in whose:
-                act = SignDocuments(who, None, SignatureMethod.TYPED, history.personal("I agree to sign."), None, history.provenance())
+                act = SignDocuments(
+                    who, None, SignatureMethod.TYPED, history.personal("I agree to sign."), None, history.provenance()
+                )
                 history.on_package(Participate(envelope, act))
         # What was appended together has the same time.
         lives.append([list(append) for _, append in groupby(history.rows, key=lambda row: row.raw[:34])])
@@ -92,7 +94,14 @@ def copies(lives: list[list[list[Row]]], entries: int) -> Iterator[tuple[int, UU
         for row in appends.popleft():
             position += 1
             raw = _UUID.sub(lambda old, fresh=fresh: fresh.setdefault(old[0], str(uuid4()).encode()), row.raw)  # type: ignore[misc]
-            yield position, UUID(fresh[str(row.stream).encode()].decode()), row.version, row.type, sha256(b"\0" + raw).digest(), raw
+            yield (
+                position,
+                UUID(fresh[str(row.stream).encode()].decode()),
+                row.version,
+                row.type,
+                sha256(b"\0" + raw).digest(),
+                raw,
+            )
             if position == entries:
                 return
         if not appends:
@@ -113,7 +122,9 @@ def fill(conn: psycopg.Connection[Any], entries: int) -> None:
     unread = left_out(PROJECTIONS)
     averages = conn.execute("SELECT avg(octet_length(entry)), avg((type = ANY(%s))::int) FROM log", [unread]).fetchone()
     size, share = averages or (0, 0)
-    console.print(f"{entries:,} entries of {size:.0f} bytes, {share:.0%} of them not needed by any read model, {OPEN:,} envelopes open at a time")
+    console.print(
+        f"{entries:,} entries of {size:.0f} bytes, {share:.0%} of them not needed by any read model, {OPEN:,} envelopes open at a time"
+    )
 
 
 def resident_megabytes() -> float:
@@ -199,7 +210,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     load = f", load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else ""
-    console.print(f"{platform.machine()}, {os.cpu_count()} cores{load}, Python {platform.python_version()}, psycopg {psycopg.__version__}")
+    console.print(
+        f"{platform.machine()}, {os.cpu_count()} cores{load}, Python {platform.python_version()}, psycopg {psycopg.__version__}"
+    )
     with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder:
         server = start_embedded(Path(folder) / "data", console.print)
         try:
