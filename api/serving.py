@@ -47,6 +47,9 @@ async def serve(installation: Installation, *, followers: bool) -> None:
                     lifespan="off",
                     access_log=False,
                     server_header=False,
+                    # Believing X-Forwarded-For is decided by our settings (`api.http.client_address`); uvicorn would believe
+                    # every process of this machine and pass it off as the address of the connection.
+                    proxy_headers=False,
                     log_level="warning",
                     timeout_graceful_shutdown=10,
                 )
