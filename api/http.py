@@ -146,7 +146,8 @@ def client_address(request: Request, deps: Deps) -> tuple[str, AddressSource] | 
         return None
     if not _trusted(peer, deps):
         return str(peer), AddressSource.SOCKET
-    for hop in reversed(request.headers.get("x-forwarded-for", "").split(",")):
+    # Several header lines are one list (RFC 9110 section 5.3); some proxies add a line instead of lengthening the client's.
+    for hop in reversed(",".join(request.headers.getlist("x-forwarded-for")).split(",")):
         address = _address(hop.strip())
         if address is None:
             break
@@ -156,10 +157,12 @@ def client_address(request: Request, deps: Deps) -> tuple[str, AddressSource] | 
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """An IPv4 address as itself, also where a socket for both families shows it as `::ffff:...` (RFC 4291 section 2.5.5.2)."""
     try:
-        return ip_address(text)
+        address = ip_address(text)
     except ValueError:
         return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def _trusted(address: IPv4Address | IPv6Address, deps: Deps) -> bool:
