@@ -30,6 +30,7 @@ from infrastructure.mail import mailer
 from infrastructure.notifications import LogListener
 from infrastructure.reading import ReadGate
 from infrastructure.recorder import Recorder
+from infrastructure.repeats import Repeats
 from infrastructure.urls import FileUrls
 from infrastructure.vault import Vault
 from projections import envelopes
@@ -125,9 +126,11 @@ async def _follow(stack: AsyncExitStack, installation: Installation, deps: Deps)
         Sender(deps.settings.base_url, deps.settings.mail_from, installation.origin),
     )
     expiry = Expiry(deps.reads, envelopes.due, deps.ledger, deps.clock)
+    repeats = Repeats(deps.reads, deps.clock, timedelta(hours=deps.settings.idempotency_hours))
     tasks = (
         asyncio.create_task(invitations.run(stop), name="countersign-invitations"),
         asyncio.create_task(expiry.run(stop), name="countersign-expiry"),
+        asyncio.create_task(repeats.run(stop), name="countersign-repeats"),
     )
 
     async def finish() -> None:
