@@ -412,6 +412,9 @@ def evolve(state: State | None, fact: Fact, at: datetime) -> State:
 def _stream_appends(decided: _Decided, by: Actor) -> tuple[StreamAppend, ...]:
     actor: dict[str, Json] = {"kind": by.kind.value, "id": by.id}
     entries: dict[UUID, list[NewEntry]] = {}
+    if not decided.steps:
+        # "Already so" appends nothing, but a kept answer must be found when one of these streams is erased from.
+        entries = {stream: [] for stream, item in decided.loaded.items() if item.state is not None}
     for step in decided.steps:
         encoded = step.encoded
         entries.setdefault(step.stream, []).append(NewEntry(encoded.type, actor, encoded.data, encoded.personal))

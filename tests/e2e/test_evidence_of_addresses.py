@@ -16,8 +16,8 @@ async def _addresses(where: Site, participant: UUID) -> set[Any]:
     return {found.value for place, found in opened.items() if place.path == "/provenance/ip"}
 
 
-def test_a_served_process_believes_no_forwarded_address_unless_it_is_told_to(tmp_path: Path) -> None:
-    with site(tmp_path / "data") as where:
+def test_a_served_process_believes_no_forwarded_address_unless_it_is_told_to(data_folder: Path) -> None:
+    with site(data_folder) as where:
         partner = where.partner(where.start("serve"))
         document = partner.publish(partner.template(), someone())
         [participant] = document.participants

@@ -23,12 +23,11 @@ TIDY_SECONDS = 10.0
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Iterator[Path]:
+def data(data_folder: Path) -> Iterator[Path]:
     """A data folder that does not exist yet; what a failed test left running in it is stopped."""
-    folder = tmp_path / "data"
-    yield folder
-    if database_process(folder) is not None:
-        start_embedded(folder, print).stop()
+    yield data_folder
+    if database_process(data_folder) is not None:
+        start_embedded(data_folder, print).stop()
 
 
 def printed(server: ServerProcess) -> str:
@@ -81,8 +80,8 @@ def test_the_first_run_prints_what_works_when_pasted_and_the_second_finds_everyt
         assert stopped(again) < TIDY_SECONDS
 
 
-def test_another_postgresql_is_used_and_left_alone(tmp_path: Path, data: Path) -> None:
-    with start_embedded(tmp_path / "elsewhere", print) as external:
+def test_another_postgresql_is_used_and_left_alone(data_folder: Path, data: Path) -> None:
+    with start_embedded(data_folder.parent / "elsewhere", print) as external:
         environment = {"DATABASE_URL": external.owner_url}
         with ServerProcess(data, "serve", environment=environment) as server:
             assert "tenant id" in printed(server)

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from domain.actor import Actor, ActorKind, IdentityMethod, Mode, Provenance
-from domain.coordination import CancelEnvelope, ExpireEnvelope, Participate
+from domain.coordination import CancelEnvelope, ExpireEnvelope, Participate, SendEnvelope
 from domain.entry import decode
 from domain.envelope import Envelope, EnvelopeStatus, OrderMode
 from domain.errors import (
@@ -225,6 +225,20 @@ async def test_the_answer_kept_for_repeats_goes_with_the_person(database: Databa
             assert await found.fetchone() == (0,)
         with pytest.raises(IdempotentAnswerErased):
             await parts.deps.ledger.handle(command, PARTNER, numbered, key=key)
+
+
+@in_loop
+async def test_an_answer_to_what_was_already_so_goes_with_the_person_too(database: DatabaseUrls, tmp_path: Path) -> None:
+    async with running(database, tmp_path) as parts:
+        sent, key = await parts.send(ANA), Key("scope", "again", b"request")
+        answer = Answer(200, "text/plain", b"Ana Example")
+        again = SendEnvelope(sent.id)
+        assert await parts.deps.ledger.handle(again, PARTNER, lambda _: answer, key=key) == answer
+        await parts.deps.ledger.handle(sign(sent), SIGNER, numbered)
+        assert await parts.deps.ledger.handle(again, PARTNER, numbered, key=key) == answer
+        await parts.deps.ledger.erase(person(parts.tenant, email=ANA.email, otherwise=sent.id), "request", PARTNER)
+        with pytest.raises(IdempotentAnswerErased):
+            await parts.deps.ledger.handle(again, PARTNER, numbered, key=key)
 
 
 def template(parts: Running) -> CreateTemplate:
