@@ -120,7 +120,8 @@ async def _ask_child(data: bytes, max_pages: int) -> Mapping[str, Any]:
         feeding.cancel()
         if child.returncode is None:
             child.kill()
-            await child.wait()
+        await _drain(cast(asyncio.StreamReader, child.stdout))
+        await child.wait()
     if status == 0:
         return _parse(answer)
     raise UnusablePdf("took-too-long" if -status in _OUT_OF_TIME else "unreadable")
@@ -143,6 +144,15 @@ async def _read(pipe: asyncio.StreamReader) -> bytes:
         if len(answer) > _MAX_ANSWER_BYTES:
             raise UnusablePdf("unreadable")
     return answer
+
+
+async def _drain(pipe: asyncio.StreamReader) -> None:
+    """Reads what is left: `wait` ends only with the pipe, and a reader whose buffer is full never sees its end.
+
+    Source: Python documentation, "Subprocesses", the note on `Process.wait` and pipes.
+    """
+    while await pipe.read(_MAX_ANSWER_BYTES):
+        pass
 
 
 def _parse(answer: bytes) -> Mapping[str, Any]:
