@@ -166,7 +166,7 @@ def _prove(client: Client, console: Console, document: str) -> None:
     console.print("[bold]Heads[/]")
     for stream, (version, leaf) in streams.items():
         console.print(f"  {stream} version {version}  {leaf}", highlight=False)
-    console.print("\nThe whole log: countersign fsck, countersign export, countersign verify FILE.")
+    console.print("\nThe whole log: .venv/bin/countersign fsck, … export FILE, … verify FILE.")
 
 
 def check_chain(events: Sequence[dict[str, Any]]) -> dict[str, tuple[int, str]]:
