@@ -31,13 +31,14 @@ from domain.signing import (
     ReportDelivery,
     Signing,
 )
+from infrastructure.aggregates import evolve
 from infrastructure.append import RecorderUnavailable
 from infrastructure.clock import Clock
 from infrastructure.codec import decode_fact
 from infrastructure.database import DatabaseUnavailable
 from infrastructure.following import Connection, Follower, LogEntry, each_batch
 from infrastructure.invitation_message import Head, InvitationText, compose
-from infrastructure.ledger import NO_ANSWER, InvitationMint, Ledger, evolve
+from infrastructure.ledger import NO_ANSWER, InvitationMint, Ledger
 from infrastructure.mail import AddressUnusable, Mailer, MailRefused, MailUnavailable
 from infrastructure.notifications import LogListener
 from infrastructure.recorder import LogReader

@@ -10,18 +10,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Final, TypeVar, cast, get_args
+from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from domain import coordination, erasure, template
+from domain import coordination, erasure
 from domain.actor import Actor
 from domain.canonical import Json
-from domain.coordination import PackageCommand
 from domain.entry import decode
-from domain.envelope import Envelope, EnvelopeFact
-from domain.envelope import evolve as evolve_envelope
-from domain.erasure import Erased, ErasedEntry, EraseSubject, SubjectErased
+from domain.envelope import Envelope
+from domain.erasure import ErasedEntry, EraseSubject
 from domain.errors import (
     Conflict,
     CreditsInsufficient,
@@ -32,9 +30,8 @@ from domain.errors import (
 )
 from domain.ids import uuid7
 from domain.personal import Disclosure, Subject
-from domain.signing import Invitation, Signing, SigningFact
-from domain.signing import evolve as evolve_signing
-from domain.template import Template, TemplateCommand, TemplateFact
+from domain.signing import Invitation, Signing
+from infrastructure.aggregates import BY_COMMAND, Command, State, belongs, evolve, stream_of
 from infrastructure.append import (
     Answer,
     AnswerErased,
@@ -64,9 +61,7 @@ CACHED_STATES: Final = 20_000
 #: An envelope with more entries is read when it is needed, and only once.
 LONGEST_READ_ALONG: Final = 100
 
-Command = TemplateCommand | PackageCommand
-State = Template | Envelope | Signing | Erased
-S = TypeVar("S", Template, Envelope, Signing)
+S = TypeVar("S", bound=State)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,9 +265,7 @@ class Ledger:
 
     def _turn(self, command: Command) -> asyncio.Lock:
         """Held by the one task of this process that decides again for an aggregate."""
-        return self._turns.setdefault(
-            command.template if isinstance(command, TemplateCommand) else command.envelope, asyncio.Lock()
-        )
+        return self._turns.setdefault(stream_of(command), asyncio.Lock())
 
     async def _attempt(
         self, command: Command, by: Actor, render: Render, key: Key | None, credits: int, *, fresh: bool
@@ -303,13 +296,13 @@ class Ledger:
     async def _decide(self, command: Command, loaded: dict[UUID, _Loaded], *, fresh: bool) -> _Decided:
         """Fills `loaded` with what the decision rests on, also when it raises a Refusal."""
         now = self._clock.now()
-        if isinstance(command, TemplateCommand):
-            loaded.update(await self._load([command.template], Template, fresh=fresh))
-            state = cast(Template | None, loaded[command.template].state)
-            return _Decided(_steps({command.template: template.decide(command, state, now)}, loaded), loaded, now)
         if isinstance(command, coordination.CreateEnvelope) and not fresh:
             # Its ids are new, so there is nothing to read; if they were not, the append would be stale.
             loaded.update((stream, _Loaded(0, None, cached=False)) for stream in (command.envelope, *command.processes))
+        if not isinstance(command, coordination.PackageCommand):
+            aggregate, stream = BY_COMMAND[type(command)], stream_of(command)
+            loaded.update(await self._load([stream], aggregate.state, fresh=fresh))
+            return _Decided(_steps({stream: aggregate.decide(command, loaded[stream].state, now)}, loaded), loaded, now)
         if command.envelope not in loaded:
             loaded.update(await self._load([command.envelope], Envelope, fresh=fresh))
         envelope = cast(Envelope | None, loaded[command.envelope].state)
@@ -321,7 +314,7 @@ class Ledger:
         decision = coordination.decide(command, package, now, invitations)
         return _Decided(_steps(decision.facts, loaded), loaded, now, decision.not_after)
 
-    async def _load(self, streams: Sequence[UUID], kind: type[State], *, fresh: bool) -> dict[UUID, _Loaded]:
+    async def _load(self, streams: Sequence[UUID], kind: type[Any], *, fresh: bool) -> dict[UUID, _Loaded]:
         loaded: dict[UUID, _Loaded] = {}
         known: dict[UUID, _Loaded] = {}
         for stream in streams:
@@ -338,12 +331,12 @@ class Ledger:
             loaded.update(known)
         return loaded
 
-    def _fold(self, entries: Iterable[StoredEntry], known: dict[UUID, _Loaded], kinds: Mapping[UUID, type[State]]) -> None:
+    def _fold(self, entries: Iterable[StoredEntry], known: dict[UUID, _Loaded], kinds: Mapping[UUID, type[Any]]) -> None:
         """Takes `known` on through entries that follow it. Another kind of aggregate counts as no entries: the command names none."""
         for stored in entries:
             entry = decode(stored.raw)
             fact = decode_fact(entry.type, entry.data, entry.personal)
-            if isinstance(fact, FACTS_OF[kinds[stored.stream]]):
+            if belongs(fact, kinds[stored.stream]):
                 item = known[stored.stream]
                 item.state, item.version = evolve(item.state, fact, entry.at), entry.version
         for stream, item in known.items():
@@ -389,24 +382,6 @@ class Ledger:
 
 #: For commands of the ledger itself, which no client waits for.
 NO_ANSWER: Final = Answer(204, "text/plain", b"")
-
-FACTS_OF: Final[Mapping[type[State], tuple[type[Any], ...]]] = {
-    Template: get_args(TemplateFact),
-    Envelope: get_args(EnvelopeFact),
-    Signing: get_args(SigningFact),
-    Erased: (SubjectErased,),
-}
-
-
-def evolve(state: State | None, fact: Fact, at: datetime) -> State:
-    """The next state of whichever aggregate the fact belongs to; raises ImpossibleHistory."""
-    if isinstance(fact, TemplateFact):
-        return template.evolve(cast(Template | None, state), fact, at)
-    if isinstance(fact, EnvelopeFact):
-        return evolve_envelope(cast(Envelope | None, state), fact, at)
-    if isinstance(fact, SigningFact):
-        return evolve_signing(cast(Signing | None, state), fact, at)
-    return erasure.evolve(cast(Erased | None, state), fact, at)
 
 
 def _stream_appends(decided: _Decided, by: Actor) -> tuple[StreamAppend, ...]:

@@ -2,29 +2,21 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast, get_args
+from typing import Any, Final, Protocol, cast
 from uuid import UUID
 
-from domain import envelope as envelopes
-from domain import erasure, template
-from domain import signing as signings
 from domain.entry import Entry
 from domain.envelope import EnvelopeCreated, EnvelopeFact
-from domain.erasure import Erased, SubjectErased
 from domain.errors import ImpossibleHistory
 from domain.evidence import PackageHistory
 from domain.faults import FaultKind, Faults
 from domain.signing import ProcessCreated, SigningFact
-from domain.template import Template, TemplateFact
+from infrastructure.aggregates import BY_FACT, State
 from infrastructure.codec import CodecError, Fact, decode_fact
 from infrastructure.spill import Spill
 
 #: Envelopes kept in memory with all that is known of their signings, some kilobytes each.
 PACKAGES: Final = 4_000
-
-_TEMPLATE_FACTS: Final = get_args(TemplateFact)
-_ENVELOPE_FACTS: Final = get_args(EnvelopeFact)
-_SIGNING_FACTS: Final = get_args(SigningFact)
 
 
 class Replayed(Protocol):
@@ -53,7 +45,7 @@ class Replay:
         self._faults = faults
         self._streams = streams
         self._packages: Spill[_Package] = Spill(PACKAGES)
-        self._others: Spill[Template | Erased] = Spill(PACKAGES)
+        self._others: Spill[State] = Spill(PACKAGES)
         self._stopped: set[UUID] = set()
         #: Envelopes whose history was not replayed to its end, and why.
         self.troubled: dict[UUID, str] = {}
@@ -95,21 +87,12 @@ class Replay:
         return PackageHistory(envelope, self._streams)
 
     def _alone(self, entry: Entry, fact: Fact, stream: Replayed) -> None:
-        state = self._others.get(entry.stream)
-        if isinstance(fact, _ENVELOPE_FACTS):
-            envelopes.evolve(None, cast(EnvelopeFact, fact), entry.at)
-        elif isinstance(fact, _SIGNING_FACTS):
-            signings.evolve(None, cast(SigningFact, fact), entry.at)
-        elif isinstance(fact, _TEMPLATE_FACTS) and not isinstance(state, Erased):
-            after = template.evolve(state, cast(TemplateFact, fact), entry.at)
-            self._others.put(entry.stream, after)
-            stream.state = "deleted" if after.deleted else "kept"
-            return
-        elif isinstance(fact, SubjectErased) and not isinstance(state, Template):
-            self._others.put(entry.stream, erasure.evolve(state, fact, entry.at))
-            stream.state = "erased"
-            return
-        raise ImpossibleHistory(f"{entry.type} in a stream of another kind")
+        state, aggregate = self._others.get(entry.stream), BY_FACT[type(fact)]
+        if state is not None and type(state) is not aggregate.state:
+            raise ImpossibleHistory(f"{entry.type} in a stream of another kind")
+        after = aggregate.evolve(state, fact, entry.at)
+        self._others.put(entry.stream, after)
+        stream.state = aggregate.label(after)
 
     def stop(self, entry: Entry, stream: Replayed) -> None:
         """Goes no further with the stream of `entry`, nor with the envelope that it belongs to."""

@@ -1,0 +1,95 @@
+"""The kinds of streams that a ledger holds, and what the domain says of each.
+
+Whoever handles streams of any kind (the ledger, the verifier's replay) finds the deciders here. An
+envelope and its signings are decided together (`domain.coordination`); every other aggregate is one
+stream that nobody else's decision touches.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast, get_args
+from uuid import UUID
+
+from domain import envelope as envelopes
+from domain import erasure, template
+from domain import signing as signings
+from domain.coordination import PackageCommand
+from domain.envelope import Envelope, EnvelopeFact
+from domain.erasure import Erased, EraseSubject, SubjectErased
+from domain.signing import Signing, SigningFact
+from domain.template import Template, TemplateCommand, TemplateFact
+from infrastructure.codec import Fact
+
+#: What may be asked of a single stream.
+LoneCommand = TemplateCommand
+Command = LoneCommand | PackageCommand
+
+#: What a stream's facts add up to.
+State = Template | Envelope | Signing | Erased
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A kind of stream: what its facts add up to, and how. `label` puts a state into a word."""
+
+    state: type[Any]
+    facts: tuple[type[Any], ...]
+    evolve: Callable[[Any, Any, datetime], Any]
+    label: Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Lone(Aggregate):
+    """An aggregate of one stream. `stream` is the member of its commands that names it."""
+
+    commands: tuple[type[Any], ...]
+    decide: Callable[[Any, Any, datetime], tuple[Any, ...]]
+    stream: str
+
+
+LONE: Final = (
+    Lone(
+        state=Template,
+        facts=get_args(TemplateFact),
+        evolve=template.evolve,
+        label=lambda state: "deleted" if state.deleted else "kept",
+        commands=get_args(TemplateCommand),
+        decide=template.decide,
+        stream="template",
+    ),
+    Lone(
+        state=Erased,
+        facts=(SubjectErased,),
+        evolve=erasure.evolve,
+        label=lambda state: "erased",
+        commands=(EraseSubject,),
+        decide=erasure.decide,
+        stream="subject",
+    ),
+)
+
+_ALL: Final[tuple[Aggregate, ...]] = (
+    *LONE,
+    Aggregate(Envelope, get_args(EnvelopeFact), envelopes.evolve, lambda state: str(state.status.value)),
+    Aggregate(Signing, get_args(SigningFact), signings.evolve, lambda state: str(state.status.value)),
+)
+
+BY_FACT: Final[Mapping[type[Any], Aggregate]] = {fact: each for each in _ALL for fact in each.facts}
+BY_COMMAND: Final[Mapping[type[Any], Lone]] = {command: each for each in LONE for command in each.commands}
+
+
+def stream_of(command: Command) -> UUID:
+    """The stream that a command is about; of a package, the envelope's."""
+    lone = BY_COMMAND.get(type(command))
+    return cast(UUID, getattr(command, "envelope" if lone is None else lone.stream))
+
+
+def belongs(fact: Fact, kind: type[Any]) -> bool:
+    """Whether `fact` is one of those that a `kind` is folded from."""
+    return BY_FACT[type(fact)].state is kind
+
+
+def evolve(state: State | None, fact: Fact, at: datetime) -> State:
+    """The next state of whichever aggregate the fact belongs to; raises ImpossibleHistory."""
+    return cast(State, BY_FACT[type(fact)].evolve(state, fact, at))
