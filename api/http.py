@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 from urllib.parse import quote
@@ -33,20 +33,64 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-class RequestLimits:
-    """Middleware: gives each request an id (`X-Request-Id` of the answer) and refuses bodies that are too large."""
+class Labels:
+    """Middleware around everything: gives each request an id of ours, and each answer `X-Request-Id` and the headers noted for it.
 
-    def __init__(self, app: App, deps: Deps, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+    It stands outside of what answers for failures, so no answer is without them. An id that the client
+    sends is not taken: it may be anything, and the log is searched by ours.
+    """
+
+    def __init__(self, app: App, deps: Deps) -> None:
         self._app = app
         self._deps = deps
-        self._max = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = f"req_{ulid(self._deps.clock.now(), self._deps.random(10))}"
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        if "request_id" in state:  # it stands around the whole already
+            await self._app(scope, receive, send)
+            return
+        state["request_id"] = f"req_{ulid(self._deps.clock.now(), self._deps.random(10))}"
+        noted: dict[bytes, bytes] = {b"x-request-id": state["request_id"].encode()}
+        state["answer_headers"] = noted
+
+        async def labelled(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [header for header in message.get("headers", ()) if header[0].lower() not in noted]
+                message["headers"] = [*headers, *noted.items()]
+            await send(message)
+
+        await self._app(scope, receive, labelled)
+
+
+def note_header(scope: Scope, name: str, value: str) -> None:
+    """Puts a header into the answer to this request, whichever answer that will be."""
+    scope["state"]["answer_headers"][name.lower().encode()] = value.encode("latin-1")
+
+
+class RequestLimits:
+    """Middleware of a surface: refuses bodies that are too large, and gives the request's id where `Labels` does not yet.
+
+    `id_headers` are further names under which the surface's clients look for the id.
+    """
+
+    def __init__(self, app: App, deps: Deps, max_body_bytes: int = MAX_BODY_BYTES, id_headers: Sequence[str] = ()) -> None:
+        self._app = Labels(self._limited, deps)
+        self._inner = app
+        self._max = max_body_bytes
+        self._id_headers = tuple(id_headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        for name in self._id_headers:
+            note_header(scope, name, scope["state"]["request_id"])
         seen = 0
 
         async def limited() -> Message:
@@ -57,12 +101,7 @@ class RequestLimits:
                 raise HTTPException(413, f"The body is larger than {self._max} bytes.")
             return message
 
-        async def labelled(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
-            await send(message)
-
-        await self._app(scope, limited, labelled)
+        await self._inner(scope, limited, send)
 
 
 def request_id(request: Request) -> str:
@@ -89,6 +128,15 @@ async def idempotency_key(request: Request, scope: str) -> Key | None:
         return None
     target = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
     return Key(scope, value, target + await request.body())
+
+
+def idempotency_key_alone(request: Request, scope: str) -> Key | None:
+    """As `idempotency_key`, for surfaces whose repeats are recognised by the key whatever the body says.
+
+    The key then serves one method and path; the body is not compared, and need not have been read.
+    """
+    value = idempotency_value(request)
+    return None if value is None else Key(scope, value, f"{request.method} {request.url.path}\n".encode())
 
 
 def idempotency_value(request: Request) -> str | None:

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from infrastructure.rates import DEFAULTS, RateLimits
+
 PREFIX: Final = "COUNTERSIGN_"
 
 #: Bytes of the secret key and of the master key: keys of HMAC-SHA-256 and AES-256.
@@ -148,6 +150,11 @@ class Settings(BaseModel):
     )
     surface_hosts: Annotated[Mapping[str, SurfaceName], BeforeValidator(_hosts)] = Field(
         default_factory=dict, description="Surfaces by host name: sign.example.com=partner,api.example.com=sessions."
+    )
+    rate_limits: RateLimits = Field(
+        default_factory=lambda: dict(DEFAULTS),
+        description="Requests of one credential, at once / per minute: sessions.live=100/1000,signing.user=off; or off for all. "
+        "Classes and defaults: docs/operating.md.",
     )
     secret_key: Key | None = Field(
         None, repr=False, description="32 random bytes in base64; signs URLs and tokens. Default: a file in the data folder."
