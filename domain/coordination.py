@@ -5,9 +5,10 @@ whatever ends a signing or changes whose turn it is also appends to the envelope
 decisions can never both succeed on the same state.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import assert_never
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from domain import envelope as envelopes
 from domain import signing as signings
 from domain.envelope import (
     CertificateIssued,
+    Document,
+    DocumentAdded,
     DocumentExecuted,
     Envelope,
     EnvelopeCreated,
@@ -23,6 +26,7 @@ from domain.envelope import (
     EnvelopeStatus,
     FailureReason,
     OnParticipantFail,
+    Slot,
 )
 from domain.errors import (
     DuplicateParticipant,
@@ -31,11 +35,13 @@ from domain.errors import (
     ImpossibleHistory,
     ParticipantNotFound,
 )
-from domain.personal import Personal, SubjectKind
+from domain.personal import Personal, Subject, SubjectKind
 from domain.signing import (
     DeclineSigning,
+    DocumentReference,
     GiveConsent,
     Invitation,
+    OpenSession,
     ProcessCreated,
     ReportBounce,
     ReportDelivery,
@@ -65,6 +71,7 @@ ParticipantCommand = (
     | ResendInvitation
     | ReportDelivery
     | ReportBounce
+    | OpenSession
 )
 
 
@@ -76,6 +83,29 @@ class CreateEnvelope:
     created: EnvelopeCreated
     processes: Mapping[UUID, ProcessCreated]
     send: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AddDocument:
+    """Adds a document to a draft, for `participants` to sign."""
+
+    envelope: UUID
+    document: Document
+    participants: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AddParticipant:
+    """Adds a participant to a draft.
+
+    `persons` says who the participants so far are, as far as the caller knows: facts that are read
+    back do not. One person gets no second place.
+    """
+
+    envelope: UUID
+    slot: Slot
+    process: ProcessCreated
+    persons: Mapping[UUID, Subject] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +152,8 @@ class Participate:
 
 PackageCommand = (
     CreateEnvelope
+    | AddDocument
+    | AddParticipant
     | SendEnvelope
     | CancelEnvelope
     | ExpireEnvelope
@@ -166,6 +198,10 @@ def needs(command: PackageCommand, envelope: Envelope | None) -> Needs:
     if envelope is None:
         return Needs()
     match command:
+        case AddDocument():
+            return Needs(tuple(who for who in envelope.slots if who in command.participants))
+        case AddParticipant():
+            return Needs((command.slot.participant,))
         case SendEnvelope():
             return Needs(envelope.due(), len(envelope.due()))
         case CancelEnvelope() | ExpireEnvelope():
@@ -201,6 +237,10 @@ def decide(command: PackageCommand, package: Package, now: datetime, invitations
         case CreateEnvelope():
             if package.envelope is None:
                 _create(work, command)
+        case AddDocument():
+            work.on_envelope(command.envelope, envelopes.AppendDocument(command.envelope, command.document, command.participants))
+        case AddParticipant():
+            _add_participant(work, command)
         case SendEnvelope():
             _send(work, command.envelope)
         case CancelEnvelope():
@@ -271,6 +311,10 @@ class _Working:
             self.envelope = envelopes.evolve(self.envelope, fact, self.now)
         if not facts or self.envelope is None:
             return
+        for fact in facts:
+            if isinstance(fact, DocumentAdded):
+                for who in fact.participants:
+                    self.on_signing(signings.AssignDocument(who, DocumentReference(fact.document.id, fact.document.sha256)))
         if self.envelope.status is EnvelopeStatus.SENT:
             self._invite_due(self.envelope)
         elif self.envelope.status.final:
@@ -313,7 +357,7 @@ def check_process(envelope: UUID, state: Envelope, participant: UUID, created: P
 
 
 def _create(work: _Working, command: CreateEnvelope) -> None:
-    _refuse_duplicates(command)
+    _refuse_same_person(_person_of(process) for process in command.processes.values())
     work.on_envelope(command.envelope, envelopes.OpenEnvelope(command.envelope, command.created))
     if work.envelope is None or command.processes.keys() != work.envelope.slots.keys():
         raise ImpossibleHistory("an envelope whose participants and processes differ")
@@ -330,14 +374,32 @@ def _send(work: _Working, envelope: UUID) -> None:
     work.on_envelope(envelope, envelopes.MarkSent(envelope))
 
 
-def _refuse_duplicates(command: CreateEnvelope) -> None:
-    """One person holds one place: two are the same when their contact is."""
+def _add_participant(work: _Working, command: AddParticipant) -> None:
+    who, process = command.slot.participant, command.process
+    if work.envelope is not None and who not in work.envelope.slots:
+        known = [command.persons.get(other) for other in work.envelope.slots]
+        _refuse_same_person([*known, _person_of(process)])
+    before = len(work.facts)
+    work.on_envelope(command.envelope, envelopes.AppendParticipant(command.envelope, command.slot))
+    if len(work.facts) == before or work.envelope is None:
+        return
+    check_process(command.envelope, work.envelope, who, process)
+    if work.signings.get(who) is not None:
+        raise ImpossibleHistory(f"process {who} exists before its place in the envelope")
+    work.on_signing(signings.OpenProcess(who, process))
+
+
+def _person_of(process: ProcessCreated) -> Subject | None:
+    return None if process.name.disclosure is None else process.name.disclosure.subject
+
+
+def _refuse_same_person(persons: Iterable[Subject | None]) -> None:
+    """One person holds one place: two are the same when their contact is. None is somebody of whom that is not known."""
     seen: dict[str, int] = {}
-    for index, process in enumerate(command.processes.values()):
-        disclosure = process.name.disclosure
-        if disclosure is None or disclosure.subject.kind is not SubjectKind.PERSON:
+    for index, subject in enumerate(persons):
+        if subject is None or subject.kind is not SubjectKind.PERSON:
             continue
-        first = seen.setdefault(disclosure.subject.key, index)
+        first = seen.setdefault(subject.key, index)
         if first != index:
             raise DuplicateParticipant(index, first)
 
@@ -352,10 +414,8 @@ def _participate(work: _Working, command: Participate) -> None:
         work.on_signing(act)
         return
     signing = work.signings.get(act.participant)
-    if not isinstance(act, ResendInvitation) and act.token is not None and signing is not None:
-        signings.check_token(signing, act.token)
-        if signing.invitation is not None:
-            work.limit(signing.invitation.expires_at)
+    if not isinstance(act, ResendInvitation | OpenSession) and act.token is not None and signing is not None:
+        work.limit(signings.check_token(signing, act.token))
     if signing is not None and not signing.status.final:
         if envelope.status is EnvelopeStatus.DRAFT:
             raise EnvelopeNotSent
@@ -364,6 +424,8 @@ def _participate(work: _Working, command: Participate) -> None:
         work.limit(signing.code.expires_at)
     if isinstance(act, ResendInvitation):
         work.limit(act.invitation.expires_at)
+    if isinstance(act, OpenSession):
+        work.limit(act.session.expires_at)
     if isinstance(act, SendOtp):
         work.limit(act.expires_at)
     work.on_signing(act)

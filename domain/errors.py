@@ -84,8 +84,76 @@ class FieldOutsideDocument(Refusal):
 @dataclass(eq=False)
 class TooManyFields(Refusal):
     code = "too-many-fields"
-    sentence = "{count} fields; a template version has at most {most}."
+    sentence = "{count} fields; there may be at most {most}."
     count: int
+    most: int
+
+
+@dataclass(eq=False)
+class FieldMisplaced(Refusal):
+    """Lengths are thousandths of a PDF point."""
+
+    code = "field-misplaced"
+    sentence = "Field {name} needs a place from 0 and a size from 1, each at most {most} thousandths of a point."
+    name: str
+    most: int
+
+
+@dataclass(eq=False)
+class TooManyCopies(Refusal):
+    code = "too-many-copies"
+    sentence = "{count} recipients of copies; an envelope has at most {most}."
+    count: int
+    most: int
+
+
+@dataclass(eq=False)
+class EnvelopeTooLarge(Refusal):
+    """Documents, participants, fields and copies of a new envelope are recorded in one entry, which is bounded."""
+
+    code = "envelope-too-large"
+    sentence = "The documents, participants and fields take {size_bytes} bytes together; at most {most_bytes} can be recorded."
+    size_bytes: int
+    most_bytes: int
+
+
+@dataclass(eq=False)
+class TemplateInactive(Refusal):
+    code = "template-inactive"
+    sentence = "Template {template} is not active; nothing new is made from it."
+    template: UUID
+
+
+@dataclass(eq=False)
+class LibraryDocumentNotFound(Refusal):
+    code = "library-document-not-found"
+    sentence = "Document {document} does not exist."
+    document: UUID
+
+
+@dataclass(eq=False)
+class DocumentFileAlreadyStored(Refusal):
+    code = "document-file-already-stored"
+    sentence = "The document already has another PDF; create a new document for this one."
+
+
+@dataclass(eq=False)
+class DocumentFileMissing(Refusal):
+    code = "document-file-missing"
+    sentence = "The document has no PDF yet."
+
+
+@dataclass(eq=False)
+class DocumentNotFinal(Refusal):
+    code = "document-not-final"
+    sentence = "Document {document} is not final; only final documents can be put into an envelope."
+    document: UUID
+
+
+@dataclass(eq=False)
+class TooManyComments(Refusal):
+    code = "too-many-comments"
+    sentence = "The document has {most} comments already, as many as it can have."
     most: int
 
 
@@ -183,6 +251,12 @@ class EnvelopeNotSent(Refusal):
 
 
 @dataclass(eq=False)
+class EnvelopeNotDraft(Refusal):
+    code = "envelope-not-draft"
+    sentence = "The envelope has been sent; its documents and participants can no longer be changed."
+
+
+@dataclass(eq=False)
 class DeadlinePassed(Refusal):
     code = "deadline-passed"
     sentence = "The deadline was {deadline:%Y-%m-%dT%H:%M:%SZ}; nothing can be done after it."
@@ -232,9 +306,15 @@ class SigningClosed(Refusal):
 
 
 @dataclass(eq=False)
+class HumanSignatureRequired(Refusal):
+    code = "human-signature-required"
+    sentence = "This participant has to sign in person; an agent may not."
+
+
+@dataclass(eq=False)
 class SessionTokenInvalid(Refusal):
     code = "session-token-invalid"
-    sentence = "The session token is missing or is not the one of the latest invitation."
+    sentence = "The session token is missing, or is neither the one of the latest invitation nor of the open session."
 
 
 @dataclass(eq=False)

@@ -19,6 +19,7 @@ from domain.coordination import Fact, check_process
 from domain.envelope import (
     CertificateIssued,
     DeadlineExtended,
+    DocumentAdded,
     DocumentExecuted,
     Envelope,
     EnvelopeCancelled,
@@ -30,11 +31,14 @@ from domain.envelope import (
     EnvelopeFailed,
     EnvelopeSent,
     FailureReason,
+    ParticipantAdded,
     ParticipantCompleted,
     ParticipantFailed,
 )
 from domain.errors import ImpossibleHistory
 from domain.signing import (
+    DocumentAssigned,
+    DocumentReference,
     InvitationBounced,
     InvitationDelivered,
     Invited,
@@ -62,7 +66,15 @@ class PackageEnd(StrEnum):
 
 
 #: Facts that a decision about another stream brings about; none of them begins a decision.
-_CONSEQUENCES: Final = (ProcessCreated, Invited, SigningCancelled, SigningExpired, ParticipantCompleted, ParticipantFailed)
+_CONSEQUENCES: Final = (
+    ProcessCreated,
+    DocumentAssigned,
+    Invited,
+    SigningCancelled,
+    SigningExpired,
+    ParticipantCompleted,
+    ParticipantFailed,
+)
 
 #: Facts of a signing that may be recorded after the deadline.
 _TIMELESS: Final = (InvitationDelivered, InvitationBounced, SigningExpired)
@@ -195,6 +207,12 @@ class PackageHistory:
             case EnvelopeCreated():
                 self._just_created = True
                 self._await_processes(envelope, invited=())
+            case DocumentAdded():
+                assigned = DocumentAssigned(DocumentReference(fact.document.id, fact.document.sha256))
+                for who in fact.participants:
+                    self._await(who, fact=assigned)
+            case ParticipantAdded():
+                self._await(fact.slot.participant, ProcessCreated)
             case EnvelopeSent():
                 if just_created:
                     self._await_processes(envelope, invited=envelope.due())

@@ -3,6 +3,7 @@
 Commands that concern an envelope together with its signings are in `domain.coordination`.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
@@ -10,10 +11,15 @@ from uuid import UUID
 
 from domain.envelope.facts import (
     MAX_ASSIGNMENTS,
+    MAX_COPIES,
     MAX_DOCUMENTS,
+    MAX_MILLIPOINTS,
     MAX_PARTICIPANTS,
+    MAX_PLACED_FIELDS,
     CertificateIssued,
     DeadlineExtended,
+    Document,
+    DocumentAdded,
     DocumentExecuted,
     EnvelopeCancelled,
     EnvelopeCreated,
@@ -22,9 +28,13 @@ from domain.envelope.facts import (
     EnvelopeSent,
     EnvelopeStatus,
     FailureReason,
+    ParticipantAdded,
     ParticipantCompleted,
     ParticipantFailed,
+    Slot,
+    has_extent,
 )
+from domain.envelope.size import MAX_CREATION_BYTES, creation_bytes
 from domain.envelope.state import (
     Envelope,
     evolve,
@@ -36,15 +46,21 @@ from domain.errors import (
     DeadlinePassed,
     DocumentNotFound,
     EnvelopeClosed,
+    EnvelopeNotDraft,
     EnvelopeNotFound,
     EnvelopeNotSent,
+    EnvelopeTooLarge,
+    FieldMisplaced,
+    FieldOutsideDocument,
     NoDocuments,
     NoParticipants,
     NotInvited,
     NotYetDue,
     ParticipantNotFound,
     TooManyAssignments,
+    TooManyCopies,
     TooManyDocuments,
+    TooManyFields,
     TooManyParticipants,
 )
 from domain.personal import (
@@ -56,6 +72,23 @@ from domain.personal import (
 class OpenEnvelope:
     envelope: UUID
     created: EnvelopeCreated
+
+
+@dataclass(frozen=True, slots=True)
+class AppendDocument:
+    """Adds a document to a draft, for `participants` to sign."""
+
+    envelope: UUID
+    document: Document
+    participants: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AppendParticipant:
+    """Adds a participant to a draft."""
+
+    envelope: UUID
+    slot: Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +140,8 @@ class RecordCertificate:
 
 EnvelopeCommand = (
     OpenEnvelope
+    | AppendDocument
+    | AppendParticipant
     | MarkSent
     | CompleteParticipant
     | FailParticipant
@@ -125,6 +160,10 @@ def decide(command: EnvelopeCommand, state: Envelope | None, now: datetime) -> t
     if state is None:
         raise EnvelopeNotFound(command.envelope)
     match command:
+        case AppendDocument():
+            return _append_document(command, state, now)
+        case AppendParticipant():
+            return _append_participant(command.slot, state, now)
         case MarkSent():
             return _send(state, now)
         case CompleteParticipant():
@@ -163,31 +202,87 @@ def refuse_late(state: Envelope, now: datetime) -> None:
 def _open(created: EnvelopeCreated, state: Envelope | None, now: datetime) -> tuple[EnvelopeFact, ...]:
     if state is not None:
         return ()
-    if not created.participants:
-        raise NoParticipants
-    if len(created.participants) > MAX_PARTICIPANTS:
-        raise TooManyParticipants(len(created.participants), MAX_PARTICIPANTS)
-    if not created.documents:
-        raise NoDocuments
-    if len(created.documents) > MAX_DOCUMENTS:
-        raise TooManyDocuments(len(created.documents), MAX_DOCUMENTS)
-    _refuse_assignments(created)
+    _refuse_too_many(len(created.participants), len(created.documents))
+    known = {document.id for document in created.documents}
+    for slot in created.participants:
+        _refuse_unknown(slot, known)
+    _refuse_assignments(sum(len(slot.documents) for slot in created.participants))
+    _refuse_fields(created)
+    if len(created.copies) > MAX_COPIES:
+        raise TooManyCopies(len(created.copies), MAX_COPIES)
+    size = creation_bytes(created)
+    if size > MAX_CREATION_BYTES:
+        raise EnvelopeTooLarge(size, MAX_CREATION_BYTES)
     if created.deadline is not None and created.deadline <= now:
         raise DeadlineInPast(created.deadline)
     return (created,)
 
 
-def _refuse_assignments(created: EnvelopeCreated) -> None:
-    known = {document.id for document in created.documents}
-    for slot in created.participants:
-        if not slot.documents:
-            raise NoDocuments
-        for document in slot.documents:
-            if document not in known:
-                raise DocumentNotFound(document)
-    count = sum(len(slot.documents) for slot in created.participants)
+def _refuse_too_many(participants: int, documents: int) -> None:
+    if participants > MAX_PARTICIPANTS:
+        raise TooManyParticipants(participants, MAX_PARTICIPANTS)
+    if documents > MAX_DOCUMENTS:
+        raise TooManyDocuments(documents, MAX_DOCUMENTS)
+
+
+def _refuse_assignments(count: int) -> None:
     if count > MAX_ASSIGNMENTS:
         raise TooManyAssignments(count, MAX_ASSIGNMENTS)
+
+
+def _refuse_unknown(slot: Slot, known: Collection[UUID]) -> None:
+    for document in slot.documents:
+        if document not in known:
+            raise DocumentNotFound(document)
+
+
+def _refuse_fields(created: EnvelopeCreated) -> None:
+    """Every field is on a page that there is, of a document that its participant signs."""
+    if len(created.fields) > MAX_PLACED_FIELDS:
+        raise TooManyFields(len(created.fields), MAX_PLACED_FIELDS)
+    slots = {slot.participant: slot for slot in created.participants}
+    pages = {document.id: document.pages for document in created.documents}
+    for index, placed in enumerate(created.fields, 1):
+        name = placed.name or str(index)
+        if placed.participant not in slots:
+            raise ParticipantNotFound(placed.participant)
+        if placed.document not in slots[placed.participant].documents:
+            raise DocumentNotFound(placed.document)
+        if not 1 <= placed.page <= pages[placed.document]:
+            raise FieldOutsideDocument(name, placed.page, pages[placed.document])
+        if not has_extent(placed):
+            raise FieldMisplaced(name, MAX_MILLIPOINTS)
+
+
+def _append_document(command: AppendDocument, state: Envelope, now: datetime) -> tuple[EnvelopeFact, ...]:
+    document, participants = command.document, tuple(dict.fromkeys(command.participants))
+    if document.id in {known.id for known in state.documents}:
+        return ()
+    _refuse_unless_draft(state, now)
+    for participant in participants:
+        if participant not in state.slots:
+            raise ParticipantNotFound(participant)
+    _refuse_too_many(len(state.slots), len(state.documents) + 1)
+    _refuse_assignments(state.assignments + len(participants))
+    return (DocumentAdded(document, participants),)
+
+
+def _append_participant(slot: Slot, state: Envelope, now: datetime) -> tuple[EnvelopeFact, ...]:
+    if slot.participant in state.slots:
+        return ()
+    _refuse_unless_draft(state, now)
+    _refuse_unknown(slot, {document.id for document in state.documents})
+    _refuse_too_many(len(state.slots) + 1, len(state.documents))
+    _refuse_assignments(state.assignments + len(slot.documents))
+    return (ParticipantAdded(slot),)
+
+
+def _refuse_unless_draft(state: Envelope, now: datetime) -> None:
+    if state.status.final:
+        raise EnvelopeClosed(state.status)
+    if state.status is not EnvelopeStatus.DRAFT:
+        raise EnvelopeNotDraft
+    refuse_late(state, now)
 
 
 def _send(state: Envelope, now: datetime) -> tuple[EnvelopeFact, ...]:
@@ -196,6 +291,10 @@ def _send(state: Envelope, now: datetime) -> tuple[EnvelopeFact, ...]:
     if state.status.final:
         raise EnvelopeClosed(state.status)
     refuse_late(state, now)
+    if not state.slots:
+        raise NoParticipants
+    if not all(slot.documents for slot in state.slots.values()):
+        raise NoDocuments
     return (EnvelopeSent(),)
 
 

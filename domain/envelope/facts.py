@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 from uuid import UUID
 
 from domain.actor import Mode
+from domain.field import FieldType
 from domain.personal import Personal
 
 #: The fact that creates an envelope lists its participants and documents in one entry of at most 65,535 bytes.
@@ -15,6 +16,13 @@ MAX_DOCUMENTS: Final = 100
 
 #: Documents to sign, counted over all participants: the same entry lists them too, at 39 bytes each.
 MAX_ASSIGNMENTS: Final = 500
+
+#: Fields placed on all documents together, and those who get a copy: both are in the same entry too.
+MAX_PLACED_FIELDS: Final = 200
+MAX_COPIES: Final = 20
+
+#: A page is at most 14,400 units long (ISO 32000-1, Annex C.2), so nothing on it lies further away.
+MAX_MILLIPOINTS: Final = 14_400_000
 
 
 class OrderMode(StrEnum):
@@ -62,17 +70,24 @@ class SlotStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One PDF of an envelope, by its SHA-256 (64 hex digits). `title` is free text."""
+    """One PDF of an envelope, by its SHA-256 (64 hex digits). `title` is free text.
+
+    `source` is the document of the library that it was made from.
+    """
 
     id: UUID
     sha256: str
     pages: int
     title: Personal | None = None
+    source: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A participant's place: `number` orders a sequential envelope, equal numbers sign at once."""
+    """A participant's place: `number` orders a sequential envelope, equal numbers sign at once.
+
+    Only in a draft may a participant have no documents to sign.
+    """
 
     participant: UUID
     number: int
@@ -89,8 +104,46 @@ class TemplateVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedField:
+    """A box that a participant fills in on one of the documents that it signs.
+
+    Lengths are thousandths of a PDF point, from the top left of the displayed page to the box's top
+    left; pages count from 1.
+    """
+
+    participant: UUID
+    document: UUID
+    type: FieldType
+    page: int
+    x_millipoints: int
+    y_millipoints: int
+    width_millipoints: int
+    height_millipoints: int
+    required: bool
+    name: str | None = None
+
+
+def has_extent(placed: PlacedField) -> bool:
+    """Whether the box has a size and lies where a page can be."""
+    corner, size = (placed.x_millipoints, placed.y_millipoints), (placed.width_millipoints, placed.height_millipoints)
+    return all(0 <= it <= MAX_MILLIPOINTS for it in corner) and all(1 <= it <= MAX_MILLIPOINTS for it in size)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRecipient:
+    """Somebody who gets a copy of what was signed and signs nothing. `details` are a surface's own, as JSON."""
+
+    id: UUID
+    name: Personal
+    email: Personal
+    details: Personal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EnvelopeCreated:
-    TYPE: ClassVar[str] = "envelope.created/1"
+    """A draft; it may yet be without documents or participants. `location` and `flow` are of the directory."""
+
+    TYPE: ClassVar[str] = "envelope.created/2"
     tenant: UUID
     mode: Mode
     documents: tuple[Document, ...]
@@ -102,6 +155,27 @@ class EnvelopeCreated:
     subject: Personal | None
     message: Personal | None
     metadata: Personal | None
+    location: UUID | None = None
+    flow: UUID | None = None
+    fields: tuple[PlacedField, ...] = ()
+    copies: tuple[CopyRecipient, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentAdded:
+    """A draft got one more document, for the named participants to sign."""
+
+    TYPE: ClassVar[str] = "envelope.document-added/1"
+    document: Document
+    participants: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantAdded:
+    """A draft got one more participant."""
+
+    TYPE: ClassVar[str] = "envelope.participant-added/1"
+    slot: Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +247,8 @@ class EnvelopeFailed:
 
 EnvelopeFact = (
     EnvelopeCreated
+    | DocumentAdded
+    | ParticipantAdded
     | EnvelopeSent
     | ParticipantCompleted
     | ParticipantFailed

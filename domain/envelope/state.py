@@ -10,11 +10,14 @@ from uuid import UUID
 from domain.actor import Mode
 from domain.envelope.facts import (
     MAX_ASSIGNMENTS,
+    MAX_COPIES,
     MAX_DOCUMENTS,
     MAX_PARTICIPANTS,
+    MAX_PLACED_FIELDS,
     CertificateIssued,
     DeadlineExtended,
     Document,
+    DocumentAdded,
     DocumentExecuted,
     EnvelopeCancelled,
     EnvelopeCompleted,
@@ -28,10 +31,12 @@ from domain.envelope.facts import (
     FailureReason,
     OnParticipantFail,
     OrderMode,
+    ParticipantAdded,
     ParticipantCompleted,
     ParticipantFailed,
     Slot,
     SlotStatus,
+    has_extent,
 )
 from domain.errors import (
     ImpossibleHistory,
@@ -60,9 +65,16 @@ class Envelope:
     certified: bool = False
 
     @property
+    def assignments(self) -> int:
+        """Documents to sign, counted over all participants."""
+        return sum(len(slot.documents) for slot in self.slots.values())
+
+    @property
     def ending(self) -> Ending | None:
         """The terminal fact that the participants' outcomes lead to, None while they leave the flow open."""
         outcomes = self.outcomes.values()
+        if self.status is EnvelopeStatus.DRAFT:
+            return None
         if SlotStatus.FAILED in outcomes and self.on_participant_fail is OnParticipantFail.CANCEL_FLOW:
             return EnvelopeFailed() if self.declined_by is None else EnvelopeDeclined(self.declined_by)
         if SlotStatus.OPEN in outcomes:
@@ -112,9 +124,15 @@ def evolve(state: Envelope | None, fact: EnvelopeFact, at: datetime) -> Envelope
             raise ImpossibleHistory(f"{fact.TYPE} is not what the participants' outcomes lead to")
         return replace(state, status=_status_after(ending))
     match fact:
+        case DocumentAdded():
+            return _document_added(state, fact)
+        case ParticipantAdded():
+            return _participant_added(state, fact.slot)
         case EnvelopeSent():
             if state.status is EnvelopeStatus.SENT:
                 raise ImpossibleHistory("an envelope is sent twice")
+            if not state.slots or not all(slot.documents for slot in state.slots.values()):
+                raise ImpossibleHistory("an envelope is sent to nobody, or to somebody who has nothing to sign")
             return replace(state, status=EnvelopeStatus.SENT)
         case ParticipantCompleted():
             return _participant_done(state, fact.participant, SlotStatus.COMPLETED)
@@ -148,25 +166,16 @@ def _status_after(ending: Ending) -> EnvelopeStatus:
 def _created(fact: EnvelopeCreated, state: Envelope | None, at: datetime) -> Envelope:
     if state is not None:
         raise ImpossibleHistory("an envelope is created twice")
-    documents = {document.id for document in fact.documents}
     slots = {slot.participant: slot for slot in fact.participants}
-    if not 0 < len(fact.participants) <= MAX_PARTICIPANTS or len(slots) != len(fact.participants):
-        raise ImpossibleHistory("an envelope with no, too many or repeated participants")
-    if not 0 < len(fact.documents) <= MAX_DOCUMENTS or len(documents) != len(fact.documents):
-        raise ImpossibleHistory("an envelope with no, too many or repeated documents")
-    if not all(is_sha256(document.sha256) and document.pages >= 1 for document in fact.documents):
-        raise ImpossibleHistory("a document that cannot be a PDF")
-    if not all(slot.documents and documents.issuperset(slot.documents) for slot in fact.participants):
-        raise ImpossibleHistory("a participant with no documents or with unknown ones")
-    if any(len(set(slot.documents)) != len(slot.documents) or slot.number < 1 for slot in fact.participants):
-        raise ImpossibleHistory("a participant with a document twice, or with a number below 1")
-    if sum(len(slot.documents) for slot in fact.participants) > MAX_ASSIGNMENTS:
-        raise ImpossibleHistory("the participants have too many documents to sign")
+    if len(slots) != len(fact.participants):
+        raise ImpossibleHistory("an envelope with repeated participants")
+    _check_copies(fact)
+    _check_fields(fact)
     if fact.template is not None and fact.template.version < 1:
         raise ImpossibleHistory("a template version below 1")
     if fact.deadline is not None and fact.deadline < at:
         raise ImpossibleHistory("an envelope created after its deadline")
-    return Envelope(
+    draft = Envelope(
         tenant=fact.tenant,
         mode=fact.mode,
         status=EnvelopeStatus.DRAFT,
@@ -177,6 +186,72 @@ def _created(fact: EnvelopeCreated, state: Envelope | None, at: datetime) -> Env
         on_participant_fail=fact.on_participant_fail,
         deadline=fact.deadline,
     )
+    _check_contents(draft)
+    return draft
+
+
+def _check_contents(state: Envelope) -> None:
+    """What holds of a draft's documents and slots, however they came into it."""
+    documents = {document.id for document in state.documents}
+    if len(state.slots) > MAX_PARTICIPANTS or len(documents) > MAX_DOCUMENTS or state.assignments > MAX_ASSIGNMENTS:
+        raise ImpossibleHistory("an envelope with too many participants or documents, or with too many to sign together")
+    if len(documents) != len(state.documents):
+        raise ImpossibleHistory("an envelope with repeated documents")
+    if not all(is_sha256(document.sha256) and document.pages >= 1 for document in state.documents):
+        raise ImpossibleHistory("a document that cannot be a PDF")
+    for slot in state.slots.values():
+        if not documents.issuperset(slot.documents):
+            raise ImpossibleHistory("a participant with unknown documents")
+        if len(set(slot.documents)) != len(slot.documents) or slot.number < 1:
+            raise ImpossibleHistory("a participant with a document twice, or with a number below 1")
+
+
+def _check_copies(fact: EnvelopeCreated) -> None:
+    ids = {copy.id for copy in fact.copies}
+    if len(fact.copies) > MAX_COPIES or len(ids) != len(fact.copies):
+        raise ImpossibleHistory("an envelope with too many or repeated recipients of copies")
+    if not ids.isdisjoint(slot.participant for slot in fact.participants):
+        raise ImpossibleHistory("a recipient of a copy with the id of a participant")
+
+
+def _check_fields(fact: EnvelopeCreated) -> None:
+    if len(fact.fields) > MAX_PLACED_FIELDS:
+        raise ImpossibleHistory("an envelope with too many fields")
+    pages = {document.id: document.pages for document in fact.documents}
+    signed = {(slot.participant, document) for slot in fact.participants for document in slot.documents}
+    for placed in fact.fields:
+        if (placed.participant, placed.document) not in signed:
+            raise ImpossibleHistory("a field for nobody, or on a document that its participant does not sign")
+        if not 1 <= placed.page <= pages.get(placed.document, 0) or not has_extent(placed):
+            raise ImpossibleHistory("a field that is on no page of its document")
+
+
+def _document_added(state: Envelope, fact: DocumentAdded) -> Envelope:
+    if state.status is not EnvelopeStatus.DRAFT:
+        raise ImpossibleHistory("a document is added to an envelope that has been sent")
+    if len(set(fact.participants)) != len(fact.participants) or not state.slots.keys() >= set(fact.participants):
+        raise ImpossibleHistory("a document is added for somebody twice, or for somebody without a place in the envelope")
+    slots = {
+        who: replace(slot, documents=(*slot.documents, fact.document.id)) if who in fact.participants else slot
+        for who, slot in state.slots.items()
+    }
+    after = replace(state, documents=(*state.documents, fact.document), slots=MappingProxyType(slots))
+    _check_contents(after)
+    return after
+
+
+def _participant_added(state: Envelope, slot: Slot) -> Envelope:
+    if state.status is not EnvelopeStatus.DRAFT:
+        raise ImpossibleHistory("a participant is added to an envelope that has been sent")
+    if slot.participant in state.slots:
+        raise ImpossibleHistory("a participant is added twice")
+    after = replace(
+        state,
+        slots=MappingProxyType({**state.slots, slot.participant: slot}),
+        outcomes=MappingProxyType({**state.outcomes, slot.participant: SlotStatus.OPEN}),
+    )
+    _check_contents(after)
+    return after
 
 
 def _participant_done(state: Envelope, participant: UUID, outcome: SlotStatus) -> Envelope:

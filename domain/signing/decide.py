@@ -10,12 +10,13 @@ from hmac import compare_digest
 from typing import assert_never
 from uuid import UUID
 
-from domain.actor import Provenance
+from domain.actor import IdentityMethod, Provenance
 from domain.envelope import FailureReason
 from domain.errors import (
     CooldownActive,
     DocumentChanged,
     DocumentNotFound,
+    HumanSignatureRequired,
     NotInvited,
     OtpExpired,
     OtpNotSent,
@@ -32,6 +33,8 @@ from domain.signing.facts import (
     BounceReason,
     Channel,
     ConsentGiven,
+    DocumentAssigned,
+    DocumentReference,
     DocumentSigned,
     DocumentViewed,
     Invitation,
@@ -43,6 +46,8 @@ from domain.signing.facts import (
     OtpSent,
     OtpVerified,
     ProcessCreated,
+    Session,
+    SessionOpened,
     SignatureMethod,
     SigningCancelled,
     SigningCompleted,
@@ -70,6 +75,12 @@ class OpenProcess:
 
 
 @dataclass(frozen=True, slots=True)
+class AssignDocument:
+    participant: UUID
+    document: DocumentReference
+
+
+@dataclass(frozen=True, slots=True)
 class Invite:
     participant: UUID
     invitation: Invitation
@@ -93,6 +104,16 @@ class ReportBounce:
     participant: UUID
     invitation: UUID
     reason: BounceReason
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Opens a signing session for `user`, who signed in at `signed_in_at` and whom the caller has recognised."""
+
+    participant: UUID
+    session: Session
+    user: Personal
+    signed_in_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +195,16 @@ class ExpireSigning:
 SigningAct = ViewDocument | SendOtp | VerifyOtp | GiveConsent | SignDocuments | DeclineSigning
 
 SigningCommand = (
-    OpenProcess | Invite | ResendInvitation | ReportDelivery | ReportBounce | SigningAct | CancelSigning | ExpireSigning
+    OpenProcess
+    | AssignDocument
+    | Invite
+    | ResendInvitation
+    | ReportDelivery
+    | ReportBounce
+    | OpenSession
+    | SigningAct
+    | CancelSigning
+    | ExpireSigning
 )
 
 
@@ -185,6 +215,8 @@ def decide(command: SigningCommand, state: Signing | None, now: datetime) -> tup
     if state is None:
         raise ParticipantNotFound(command.participant)
     match command:
+        case AssignDocument():
+            return () if command.document.id in state.documents else (DocumentAssigned(command.document),)
         case Invite():
             return (Invited(command.invitation),) if state.status is SigningStatus.CREATED else ()
         case ReportDelivery():
@@ -200,6 +232,9 @@ def decide(command: SigningCommand, state: Signing | None, now: datetime) -> tup
         case ResendInvitation():
             _refuse_closed(state)
             return (InvitationResent(command.invitation),)
+        case OpenSession():
+            _refuse_closed(state)
+            return (SessionOpened(command.session, command.user, command.signed_in_at),)
         case ViewDocument() | SendOtp() | VerifyOtp() | GiveConsent() | SignDocuments() | DeclineSigning():
             return _act(command, state, now)
         case _ as unreachable:
@@ -225,18 +260,24 @@ def _refuse_closed(state: Signing) -> None:
         raise NotInvited
 
 
-def check_token(state: Signing, token: SessionToken | None) -> None:
-    """Raises SessionTokenInvalid unless `token` is that of the latest invitation (constant time)."""
-    if token is None or state.invitation is None or not compare_digest(token.sha256, state.invitation.token_sha256):
+def check_token(state: Signing, token: SessionToken | None) -> datetime:
+    """Until when `token` may be used, which need not lie ahead.
+
+    Raises SessionTokenInvalid unless it is that of the latest invitation or of the open session; takes the
+    same time whichever it is.
+    """
+    shown = "" if token is None else token.sha256
+    accepted = [right.expires_at for right in state.rights if compare_digest(shown, right.token_sha256)]
+    if not accepted:
         raise SessionTokenInvalid
+    return accepted[0]
 
 
 def _act(command: SigningAct, state: Signing, now: datetime) -> tuple[SigningFact, ...]:
-    if command.token is not None:
-        check_token(state, command.token)
+    until = None if command.token is None else check_token(state, command.token)
     _refuse_closed(state)
-    if command.token is not None and state.invitation is not None and now > state.invitation.expires_at:
-        raise SessionExpired(state.invitation.expires_at)
+    if until is not None and now > until:
+        raise SessionExpired(until)
     if isinstance(command, DeclineSigning):
         return (SigningDeclined(command.reason, command.provenance),)
     facts = _facts_of(command, state, now)
@@ -272,6 +313,8 @@ def _refuse_changed(state: Signing, document: UUID, sha256: str) -> None:
 
 
 def _sign(command: SignDocuments, state: Signing) -> tuple[SigningFact, ...]:
+    if state.in_person and command.provenance.identity is IdentityMethod.AGENT:
+        raise HumanSignatureRequired
     wanted = state.unsigned if command.documents is None else command.documents
     for document in wanted:
         if document not in state.documents:

@@ -85,10 +85,26 @@ class Invitation:
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessCreated:
-    """`cooldown_seconds` is the least time between two attempts, `attempts_max` how many may fail."""
+class Session:
+    """The right to act for a while, of somebody who has just signed in: the public half of its token.
 
-    TYPE: ClassVar[str] = "signing.process-created/1"
+    As with an invitation, `token_sha256` is 64 hex digits of a token that is stored nowhere.
+    """
+
+    id: UUID
+    token_sha256: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessCreated:
+    """`cooldown_seconds` is the least time between two attempts, `attempts_max` how many may fail.
+
+    `details` is what a surface must remember of the person, as a JSON object. With `human_only` no
+    agent may sign for the participant in live mode.
+    """
+
+    TYPE: ClassVar[str] = "signing.process-created/2"
     tenant: UUID
     mode: Mode
     envelope: UUID
@@ -102,6 +118,16 @@ class ProcessCreated:
     role: str | None = None
     attempts_max: int | None = None
     cooldown_seconds: int | None = None
+    details: Personal | None = None
+    human_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentAssigned:
+    """A draft's participant got one more document to sign."""
+
+    TYPE: ClassVar[str] = "signing.document-assigned/1"
+    document: DocumentReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +158,19 @@ class InvitationBounced:
     TYPE: ClassVar[str] = "signing.invitation-bounced/1"
     invitation: UUID
     reason: BounceReason
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """A signing session of `user`, who signed in at `signed_in_at`; a session before it is no longer accepted.
+
+    Its token works beside that of the invitation.
+    """
+
+    TYPE: ClassVar[str] = "signing.session-opened/1"
+    session: Session
+    user: Personal
+    signed_in_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +267,12 @@ class SigningExpired:
 
 SigningFact = (
     ProcessCreated
+    | DocumentAssigned
     | Invited
     | InvitationResent
     | InvitationDelivered
     | InvitationBounced
+    | SessionOpened
     | Started
     | DocumentViewed
     | OtpSent

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import assert_never
 from uuid import UUID
 
-from domain.actor import Mode, Provenance
+from domain.actor import IdentityMethod, Mode, Provenance
 from domain.envelope import FailureReason
 from domain.errors import ImpossibleHistory
 from domain.ids import is_sha256
@@ -15,6 +15,7 @@ from domain.signing.facts import (
     MAX_ATTEMPTS,
     MAX_COOLDOWN_SECONDS,
     ConsentGiven,
+    DocumentAssigned,
     DocumentSigned,
     DocumentViewed,
     Invitation,
@@ -26,6 +27,8 @@ from domain.signing.facts import (
     OtpSent,
     OtpVerified,
     ProcessCreated,
+    Session,
+    SessionOpened,
     SigningCancelled,
     SigningCompleted,
     SigningDeclined,
@@ -61,8 +64,11 @@ class Signing:
     created_at: datetime
     attempts_max: int | None
     cooldown: timedelta | None
+    human_only: bool = False
     invitation: Invitation | None = None
     invitations: frozenset[UUID] = frozenset()
+    session: Session | None = None
+    sessions: frozenset[UUID] = frozenset()
     reported: frozenset[UUID] = frozenset()
     signed: Mapping[UUID, datetime] = field(default_factory=lambda: MappingProxyType({}))
     code: PendingCode | None = None
@@ -76,6 +82,16 @@ class Signing:
     def unsigned(self) -> tuple[UUID, ...]:
         """The documents still to sign, in the order of the envelope."""
         return tuple(document for document in self.documents if document not in self.signed)
+
+    @property
+    def rights(self) -> tuple[Invitation | Session, ...]:
+        """Whose tokens are accepted: the latest invitation and the session that was opened last."""
+        return tuple(right for right in (self.invitation, self.session) if right is not None)
+
+    @property
+    def in_person(self) -> bool:
+        """Whether no agent may sign; in test mode one may always."""
+        return self.human_only and self.mode is Mode.LIVE
 
     @property
     def next_attempt_at(self) -> datetime | None:
@@ -92,7 +108,9 @@ class Signing:
     @property
     def unsettled(self) -> bool:
         """Whether the decision that led here goes on: its next fact is still to come."""
-        return not self.status.final and (self.starting is not None or self.exhausted or len(self.signed) == len(self.documents))
+        # A draft's participant may have nothing to sign yet, and then has not signed everything.
+        signed = bool(self.documents) and len(self.signed) == len(self.documents)
+        return not self.status.final and (self.starting is not None or self.exhausted or signed)
 
     @property
     def exhausted(self) -> bool:
@@ -112,8 +130,12 @@ def evolve(state: Signing | None, fact: SigningFact, at: datetime) -> Signing:
         _require(_goes_on(state, fact), fact, "it is not what the fact before it leads to")
         state = replace(state, starting=None)
     match fact:
+        case DocumentAssigned():
+            return _assigned(state, fact)
         case Invited() | InvitationResent() | InvitationDelivered() | InvitationBounced():
             return _invitation(state, fact, at)
+        case SessionOpened():
+            return _session(state, fact, at)
         case Started():
             _require(state.status is SigningStatus.INVITED, fact, "it is not the first act after an invitation")
             return replace(state, status=SigningStatus.STARTED, starting=fact.provenance)
@@ -153,7 +175,7 @@ def _created(fact: ProcessCreated, state: Signing | None, at: datetime) -> Signi
     if state is not None:
         raise ImpossibleHistory("a process is created twice")
     documents = {document.id: document.sha256 for document in fact.documents}
-    _require(0 < len(documents) == len(fact.documents), fact, "no documents, or one twice")
+    _require(len(documents) == len(fact.documents), fact, "a document twice")
     _require(all(is_sha256(sha256) for sha256 in documents.values()), fact, "a document without a hash")
     _require(fact.number >= 1, fact, "a number below 1")
     _require(fact.attempts_max is None or 1 <= fact.attempts_max <= MAX_ATTEMPTS, fact, "attempts out of range")
@@ -168,7 +190,15 @@ def _created(fact: ProcessCreated, state: Signing | None, at: datetime) -> Signi
         created_at=at,
         attempts_max=fact.attempts_max,
         cooldown=None if fact.cooldown_seconds is None else timedelta(seconds=fact.cooldown_seconds),
+        human_only=fact.human_only,
     )
+
+
+def _assigned(state: Signing, fact: DocumentAssigned) -> Signing:
+    _require(state.status is SigningStatus.CREATED, fact, "the participant was invited before")
+    _require(fact.document.id not in state.documents, fact, "the participant had it to sign before")
+    _require(is_sha256(fact.document.sha256), fact, "a document without a hash")
+    return replace(state, documents=MappingProxyType({**state.documents, fact.document.id: fact.document.sha256}))
 
 
 def _ended(state: Signing, status: SigningStatus, at: datetime) -> Signing:
@@ -188,11 +218,22 @@ def _invitation(
     known = state.invitations | {fact.invitation.id}
     if isinstance(fact, Invited):
         _require(state.status is SigningStatus.CREATED, fact, "the participant was invited before")
+        _require(bool(state.documents), fact, "the participant has nothing to sign")
         return replace(state, status=SigningStatus.INVITED, invitation=fact.invitation, invitations=known)
     if state.invitation is None:
         raise ImpossibleHistory(f"{fact.TYPE}: the participant was not invited before")
     _require(fact.invitation.token_sha256 != state.invitation.token_sha256, fact, "the token is the one before it")
     return replace(state, invitation=fact.invitation, invitations=known)
+
+
+def _session(state: Signing, fact: SessionOpened, at: datetime) -> Signing:
+    _require(state.status is not SigningStatus.CREATED, fact, "the participant was not invited")
+    _require(fact.session.id not in state.sessions, fact, "the same session twice")
+    _require(fact.session.expires_at >= at, fact, "its token has expired already")
+    _require(is_sha256(fact.session.token_sha256), fact, "its token has no hash")
+    others = [right.token_sha256 for right in state.rights]
+    _require(fact.session.token_sha256 not in others, fact, "the token is one that was given before")
+    return replace(state, session=fact.session, sessions=state.sessions | {fact.session.id})
 
 
 def _acted(state: Signing, fact: DocumentViewed | ConsentGiven | DocumentSigned | SigningCompleted, at: datetime) -> Signing:
@@ -206,6 +247,8 @@ def _acted(state: Signing, fact: DocumentViewed | ConsentGiven | DocumentSigned 
         case DocumentSigned():
             _require(state.documents.get(fact.document) == fact.sha256, fact, "not a document of this signing")
             _require(fact.document not in state.signed, fact, "the document was signed before")
+            agent = fact.provenance.identity is IdentityMethod.AGENT
+            _require(not (state.in_person and agent), fact, "an agent signs for somebody who has to sign in person")
             return replace(state, signed=MappingProxyType({**state.signed, fact.document: at}))
         case SigningCompleted():
             _require(not state.unsigned, fact, "a document is not signed")

@@ -102,6 +102,9 @@ REFUSALS: Final[Mapping[type[Refusal], Build]] = {
     errors.DuplicateField: _invalid("_schema"),
     errors.FieldOutsideDocument: _invalid("_schema"),
     errors.TooManyFields: _invalid("_schema"),
+    errors.FieldMisplaced: _invalid("_schema"),
+    errors.TooManyCopies: _invalid("_schema"),
+    errors.EnvelopeTooLarge: _invalid("_schema"),
     errors.EnvelopeNotFound: lambda refusal, place: document_absent(place.get("documentId", str(refusal.envelope))),
     errors.ParticipantNotFound: lambda refusal, place: participant_absent(
         place.get("documentId", ""), place.get("participantId", str(refusal.participant))
@@ -116,6 +119,8 @@ REFUSALS: Final[Mapping[type[Refusal], Build]] = {
     errors.DuplicateParticipant: _duplicate,
     errors.EnvelopeClosed: lambda refusal, place: _document_ended(ENDED[refusal.status], place),
     errors.EnvelopeNotSent: _conflict("document_not_sent", "The document has not been sent yet."),
+    errors.EnvelopeNotDraft: _conflict("document_already_sent", "The document has been sent already."),
+    errors.HumanSignatureRequired: _conflict("human_signature_required"),
     errors.DeadlinePassed: lambda refusal, place: _document_ended("expired", place),
     errors.DeadlineInPast: lambda refusal, place: at(("deadlineAt",), "Must be in the future."),
     errors.DeadlineNotLater: _not_later,

@@ -53,7 +53,7 @@ SESSION_TOKEN: Final = Kind(
     403,
     "invalid_session_token",
     "Invalid session token",
-    "The session token is missing, or is not the one of the latest invitation.",
+    "The session token is missing, or is neither the one of the latest invitation nor of the open session.",
 )
 NOT_FOUND: Final = Kind(404, "not_found_resource", "Not found", "There is no such resource, or it belongs to somebody else.")
 NOT_IN_MODE: Final = Kind(404, "not_found_in_mode", "Not found in this mode", "The resource is of the other mode, live or test.")
@@ -78,6 +78,9 @@ ANSWER_ERASED: Final = Kind(
     "idempotent_answer_erased",
     "Answer erased",
     "The request was done before; its answer held personal data that has since been erased.",
+)
+HUMAN_REQUIRED: Final = Kind(
+    403, "human_signature_required", "Human signature required", "The signer has to sign in person; an agent may not."
 )
 LOCKED: Final = Kind(
     409,
@@ -108,7 +111,7 @@ UNAVAILABLE: Final = Kind(
 
 KINDS: Final[tuple[Kind, ...]] = (
     HEADER_INVALID, BODY_INVALID, MISSING_CREDENTIALS, TOKEN_INVALID, CREDITS, SESSION_TOKEN, NOT_FOUND, NOT_IN_MODE, METHOD,
-    TRANSITION, DOCUMENT_CHANGED, KEY_CONFLICT, ANSWER_ERASED, LOCKED, SESSION_EXPIRED, TOO_LARGE, CONTENT_TYPE, VALIDATION,
+    TRANSITION, DOCUMENT_CHANGED, KEY_CONFLICT, ANSWER_ERASED, HUMAN_REQUIRED, LOCKED, SESSION_EXPIRED, TOO_LARGE, CONTENT_TYPE, VALIDATION,
     RATE_LIMITED, INTERNAL, UNAVAILABLE,
 )  # fmt: skip
 
@@ -250,6 +253,10 @@ def _not_yet(refusal: errors.NotInvited | errors.EnvelopeNotSent, tried: Attempt
     return transition_refused("pending", tried, allowed=("cancelled", "expired"))
 
 
+def _sent(refusal: errors.EnvelopeNotDraft, tried: Attempt | None) -> Problem:
+    return transition_refused("sent", tried, allowed=("completed", "declined", "voided", "expired"))
+
+
 def _field(name: str) -> Refused:
     def tell(refusal: Refusal, tried: Attempt | None) -> Problem:
         fault = {"field": name, "code": refusal.code.replace("-", "_"), "message": str(refusal)}
@@ -309,6 +316,11 @@ REFUSALS: Final[Mapping[type[Refusal], Refused]] = {
     errors.DuplicateField: _field("fields"),
     errors.FieldOutsideDocument: _field("fields"),
     errors.TooManyFields: _field("fields"),
+    errors.FieldMisplaced: _field("fields"),
+    errors.TooManyCopies: _field("copies"),
+    errors.EnvelopeTooLarge: _field("document_ids"),
+    errors.EnvelopeNotDraft: Refused(TRANSITION, _sent),
+    errors.HumanSignatureRequired: Refused(HUMAN_REQUIRED),
 }
 
 _BY_STATUS: Final[Mapping[int, Kind]] = {
