@@ -204,7 +204,7 @@ class Running:
 async def running(urls: DatabaseUrls, folder: Path, *, tenant: str = "Example Ltd") -> AsyncIterator[Running]:
     """Starts the parts, with a tenant; projections are not among them."""
     clock = OffsetClock()
-    settings = Settings.model_validate({"data": folder, "base_url": BASE_URL})
+    settings = Settings.model_validate({"data": folder, "base_url": BASE_URL, "rate_limits": "off"})
     async with async_pool(urls.service, max_size=16) as pool:
         recorder = Recorder(urls.service, ORIGIN, pool, clock)
         recorder.start()
