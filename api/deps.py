@@ -12,7 +12,23 @@ from infrastructure.append import Answer, Receipt, RecorderUnavailable
 from infrastructure.blobs import BlobCorrupted, BlobStore
 from infrastructure.clock import Clock
 from infrastructure.database import DatabaseUnavailable, Reads
-from infrastructure.identity import Administrator, Identity, NewPartnerKey, OrganizationKey, PartnerKey, UnknownTenant
+from infrastructure.identity import (
+    Administrator,
+    ApiKey,
+    Credential,
+    Identity,
+    IssuerUnreachable,
+    KeyKind,
+    NewKey,
+    NewPartnerKey,
+    OrganizationKey,
+    PartnerKey,
+    TokenExpired,
+    TokenOfAnotherKind,
+    TokenRefused,
+    UnknownTenant,
+    User,
+)
 from infrastructure.ledger import InvitationMint, Key, Ledger, Outcome, Recorded
 from infrastructure.pdf import PdfLimits, UnusablePdf, inspect_pdf
 from infrastructure.reading import ReadGate, ReadsUnavailable
@@ -25,9 +41,11 @@ from infrastructure.vault import Opened, Reference, Vault
 __all__ = [
     "Administrator",
     "Answer",
+    "ApiKey",
     "BlobCorrupted",
     "BlobStore",
     "Clock",
+    "Credential",
     "DatabaseUnavailable",
     "Deps",
     "DownloadGrant",
@@ -35,8 +53,11 @@ __all__ = [
     "FileUrls",
     "Identity",
     "InvitationMint",
+    "IssuerUnreachable",
     "Key",
+    "KeyKind",
     "Ledger",
+    "NewKey",
     "NewPartnerKey",
     "Opened",
     "OrganizationKey",
@@ -53,10 +74,14 @@ __all__ = [
     "Refused",
     "Settings",
     "StoredEntry",
+    "TokenExpired",
+    "TokenOfAnotherKind",
+    "TokenRefused",
     "UnknownTenant",
     "UnusablePdf",
     "UploadGrant",
     "UrlRefused",
+    "User",
     "Vault",
     "inspect_pdf",
     "token_hash",

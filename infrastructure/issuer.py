@@ -1,11 +1,15 @@
-"""The local issuer: signed tokens (JWT, RFC 7519) for an installation's own administrators.
+"""The local issuer: signed tokens (JWT, RFC 7519) for an installation's own administrators, and for users where
+there is no other issuer.
 
 Its Ed25519 key is derived from the secret key, so every host that shares the secret accepts the same
-tokens and there is no further file to guard.
+tokens and there is no further file to guard. The two kinds of token have an audience each, so neither
+is ever taken for the other (RFC 8725 section 3.12).
 """
 
 import hmac
+import secrets
 from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -16,12 +20,27 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from domain.actor import Mode
 from domain.ids import IdError, parse_uuid
 from infrastructure.clock import Clock
 from infrastructure.secrets import Keys
+from infrastructure.tokens import (
+    TokenOfAnotherKind,
+    TokenRefused,
+    check_times,
+    email_of,
+    moment,
+    name_of,
+    subject_of,
+    token_id_of,
+    unverified,
+)
 
 ISSUER: Final = "urn:countersign:local-issuer"
+
+#: Whom a token is for: the administration of a tenant, or the surfaces that take users.
 AUDIENCE: Final = "urn:countersign:administration"
+USER_AUDIENCE: Final = "urn:countersign:users"
 
 #: RFC 8037 section 3.1. Pinned: the token's own `alg` never chooses how it is verified (RFC 8725 section 3.1).
 ALGORITHM: Final = "EdDSA"
@@ -34,23 +53,10 @@ LEEWAY: Final = timedelta(seconds=30)
 #: An administrator's token can replace a tenant's credential, so none lives longer than this.
 MAX_LIFETIME: Final = timedelta(days=30)
 
-#: Far more than our own tokens need; what is longer is not parsed.
-MAX_TOKEN_CHARACTERS: Final = 4096
-
-_REQUIRED: Final = ("iss", "aud", "sub", "exp", "iat", "tenant", "role")
-
-
-class TokenRefused(Exception):
-    """The token does not hold; `reason` says why, for a log rather than for the client."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token that holds says: who, for which tenant, as what, until when."""
+    """What an administration token that holds says: who, for which tenant, as what, until when."""
 
     subject: str
     tenant: UUID
@@ -58,10 +64,23 @@ class Claims:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class UserClaims:
+    """What a user's token that holds says. The operator who minted it vouches for the e-mail address."""
+
+    subject: str
+    tenant: UUID
+    mode: Mode
+    email: str | None
+    name: str | None
+    signed_in_at: datetime | None
+    token_id: str | None
+
+
 class LocalIssuer:
     """Mints tokens and checks its own."""
 
-    def __init__(self, keys: Keys, clock: Clock) -> None:
+    def __init__(self, keys: Keys, clock: Clock, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
         seed = hmac.new(keys.tokens, b"local-issuer/ed25519/v1", sha256).digest()
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
         self._public = self._private.public_key()
@@ -71,52 +90,92 @@ class LocalIssuer:
         thumbprint = sha256(f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'.encode()).digest()
         self._key_id = urlsafe_b64encode(thumbprint).rstrip(b"=").decode()
         self._clock = clock
+        self._random = random
 
     def mint(self, subject: str, tenant: UUID, role: str, lifetime: timedelta) -> str:
-        """A token for `subject`; ValueError unless `lifetime` is positive and at most MAX_LIFETIME."""
+        """An administration token for `subject`; ValueError unless `lifetime` is positive and at most MAX_LIFETIME."""
+        return self._sign(AUDIENCE, subject, tenant, lifetime, {"role": role})
+
+    def mint_user(
+        self, subject: str, tenant: UUID, mode: Mode, lifetime: timedelta, email: str | None = None, name: str | None = None
+    ) -> str:
+        """A user's token, signed in now; ValueError for a lifetime as in `mint`, and for claims it would not accept itself."""
+        now = int(self._clock.now().timestamp())
+        claims = {"mode": mode.value, "auth_time": now, "jti": self._random(16).hex(), "email": email, "name": name}
+        claims = {key: value for key, value in claims.items() if value is not None}
+        if email is not None and email_of(claims) is None:
+            raise ValueError("the e-mail address cannot be used")
+        if name is not None and name_of(claims) is None:
+            raise ValueError("a name is one line of 1 to 200 characters")
+        try:
+            subject_of({"sub": subject})
+        except TokenRefused as err:
+            raise ValueError("a user is named by 1 to 255 printable ASCII characters") from err
+        return self._sign(USER_AUDIENCE, subject, tenant, lifetime, claims)
+
+    def verify(self, token: str) -> Claims:
+        """The claims of an administration token of ours; raises TokenRefused for any other, and for one out of its time."""
+        claims = self._open(token, AUDIENCE)
+        expires, subject, tenant = check_times(claims, self._clock.now(), LEEWAY), subject_of(claims), _tenant(claims)
+        role = claims.get("role")
+        if not isinstance(role, str):
+            raise TokenRefused("role is missing or unusable")
+        return Claims(subject, tenant, role, expires)
+
+    def verify_user(self, token: str) -> UserClaims:
+        """The claims of a user's token of ours; raises TokenRefused for any other, and for one out of its time."""
+        claims = self._open(token, USER_AUDIENCE)
+        check_times(claims, self._clock.now(), LEEWAY)
+        try:
+            mode = Mode(claims["mode"])
+        except (KeyError, ValueError) as err:
+            raise TokenRefused("mode is missing or unusable") from err
+        return UserClaims(
+            subject_of(claims),
+            _tenant(claims),
+            mode,
+            email_of(claims),
+            name_of(claims),
+            moment(claims, "auth_time"),
+            token_id_of(claims),
+        )
+
+    def _sign(self, audience: str, subject: str, tenant: UUID, lifetime: timedelta, more: Mapping[str, Any]) -> str:
         if not timedelta(0) < lifetime <= MAX_LIFETIME:
             raise ValueError(f"a token lives more than 0 seconds and at most {MAX_LIFETIME.days} days")
         now = self._clock.now()
         claims = {
             "iss": ISSUER,
-            "aud": AUDIENCE,
+            "aud": audience,
             "sub": subject,
             "iat": int(now.timestamp()),
             "exp": int((now + lifetime).timestamp()),
             "tenant": str(tenant),
-            "role": role,
+            **more,
         }
         return jwt.encode(claims, self._private, ALGORITHM, headers={"kid": self._key_id})
 
-    def verify(self, token: str) -> Claims:
-        """The claims of a token of ours; raises TokenRefused for any other, and for one out of its time."""
-        if len(token) > MAX_TOKEN_CHARACTERS:
-            raise TokenRefused("too long")
+    def _open(self, token: str, audience: str) -> Mapping[str, Any]:
+        """The claims of a token that we signed for `audience`. Its times are the caller's to check, against our clock."""
+        unverified(token)
         try:
             claims: dict[str, Any] = jwt.decode(
                 token,
                 self._public,
                 algorithms=[ALGORITHM],
                 issuer=ISSUER,
-                audience=AUDIENCE,
-                # Times are checked below, against our clock rather than the machine's.
-                options={"require": list(_REQUIRED), "verify_exp": False, "verify_iat": False, "verify_nbf": False},
+                options={"verify_aud": False, "verify_exp": False, "verify_iat": False, "verify_nbf": False},
             )
-        except (jwt.PyJWTError, ValueError) as err:
+        except (jwt.PyJWTError, ValueError, RecursionError) as err:
             raise TokenRefused(str(err)) from err
-        return self._read(claims)
+        if claims.get("aud") != audience:
+            known = claims.get("aud") in (AUDIENCE, USER_AUDIENCE)
+            raise TokenOfAnotherKind("for another audience") if known else TokenRefused("aud is missing or unusable")
+        return claims
 
-    def _read(self, claims: dict[str, Any]) -> Claims:
-        issued, expires, subject, role = claims["iat"], claims["exp"], claims["sub"], claims["role"]
-        if type(issued) is not int or type(expires) is not int or not isinstance(subject, str) or not isinstance(role, str):
-            raise TokenRefused("a claim is of the wrong type")
-        now = self._clock.now()
-        if now.timestamp() >= expires + LEEWAY.total_seconds():
-            raise TokenRefused("expired")
-        if issued > now.timestamp() + LEEWAY.total_seconds():
-            raise TokenRefused("issued in the future")
-        try:
-            tenant = parse_uuid(claims["tenant"])
-            return Claims(subject, tenant, role, datetime.fromtimestamp(expires, now.tzinfo))
-        except (IdError, OverflowError, OSError, ValueError) as err:
-            raise TokenRefused("a claim cannot be read") from err
+
+def _tenant(claims: Mapping[str, Any]) -> UUID:
+    try:
+        return parse_uuid(claims.get("tenant"))  # type: ignore[arg-type] # whatever it is, it is refused as none
+    except IdError as err:
+        raise TokenRefused("tenant is missing or unusable") from err

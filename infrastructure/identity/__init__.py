@@ -5,6 +5,7 @@ a repeat of the request that made it can show it again. Nothing here is cached: 
 revoked is refused from the next request on, by every process.
 """
 
+import hmac
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,10 +26,13 @@ from infrastructure.append import Answer
 from infrastructure.clock import Clock
 from infrastructure.identity.records import (
     Administrator,
+    ApiKey,
     BalanceOutOfRange,
     Bearer,
     Credential,
+    KeyKind,
     Method,
+    NewKey,
     NewPartnerKey,
     NotLimited,
     OrganizationKey,
@@ -36,26 +40,36 @@ from infrastructure.identity.records import (
     Tenant,
     TenantNameUnusable,
     UnknownTenant,
+    User,
 )
-from infrastructure.issuer import ADMINISTRATOR, LocalIssuer, TokenRefused
+from infrastructure.issuer import ADMINISTRATOR, ISSUER, LocalIssuer
 from infrastructure.ledger import Key
 from infrastructure.mail import one_line
 from infrastructure.secrets import Keys, mint
+from infrastructure.tokens import IssuerUnreachable, TokenExpired, TokenOfAnotherKind, TokenRefused
 
 __all__ = [
     "Administrator",
+    "ApiKey",
     "BalanceOutOfRange",
     "Bearer",
     "Credential",
     "Identity",
+    "IssuerUnreachable",
+    "KeyKind",
     "Method",
+    "NewKey",
     "NewPartnerKey",
     "NotLimited",
     "OrganizationKey",
     "PartnerKey",
     "Tenant",
     "TenantNameUnusable",
+    "TokenExpired",
+    "TokenOfAnotherKind",
+    "TokenRefused",
     "UnknownTenant",
+    "User",
 ]
 
 Connection = AsyncConnection[tuple[Any, ...]]
@@ -83,7 +97,9 @@ class Identity:
     ) -> None:
         self._pool = pool
         self._secret_key = keys.tokens
-        self._issuer = LocalIssuer(keys, clock)
+        # Of the master key, which is never changed: the same person keeps the same pseudonym.
+        self._pseudonym_key = keys.lookup
+        self._issuer = LocalIssuer(keys, clock, random)
         self._clock = clock
         self._random = random
 
@@ -114,23 +130,52 @@ class Identity:
         key = PartnerKey(*row[1:])
         return None if prefixed and key.method != "HMAC" else key
 
-    async def organization(self, secret: str) -> OrganizationKey | None:
-        """The active organization key with this secret (`sk_live_...` or `sk_test_...`).
+    async def organization(self, secret: str) -> ApiKey | None:
+        """The active organization key with this secret (`sk_live_...` or `sk_test_...`)."""
+        return await self._key(secret, KeyKind.ORGANIZATION)
 
-        It is found by the hash of the secret; what the time of that search tells of a hash says nothing
+    async def project(self, secret: str) -> ApiKey | None:
+        """The active project key with this secret (`ck_live_...` or `ck_test_...`)."""
+        return await self._key(secret, KeyKind.PROJECT)
+
+    async def _key(self, secret: str, kind: KeyKind) -> ApiKey | None:
+        """It is found by the hash of the secret; what the time of that search tells of a hash says nothing
         of the 256 bits that were hashed.
         """
         digest = _hash(secret)
         async with self._pool.connection() as connection:
             cursor = await connection.execute(
-                "SELECT secret_hash, id, tenant, mode FROM credentials"
-                " WHERE secret_hash = %s AND kind = 'organization' AND status = 'ACTIVE'",
-                (digest,),
+                "SELECT secret_hash, id, tenant, mode FROM credentials WHERE secret_hash = %s AND kind = %s AND status = 'ACTIVE'",
+                (digest, kind.value),
             )
             row = await cursor.fetchone()
         if row is None or not compare_digest(digest, bytes(row[0])):
             return None
-        return OrganizationKey(row[1], row[2], Mode(row[3]))
+        return ApiKey(row[1], row[2], kind, Mode(row[3]))
+
+    async def user(self, token: str) -> User:
+        """The person whom a token of an issuer names.
+
+        Raises TokenRefused (TokenExpired, TokenOfAnotherKind) for a token that does not hold now,
+        IssuerUnreachable when nobody can tell.
+        """
+        claims = self._issuer.verify_user(token)
+        return User(
+            claims.tenant,
+            claims.mode,
+            ISSUER,
+            claims.subject,
+            claims.email,
+            claims.name,
+            claims.signed_in_at,
+            claims.token_id,
+            self.pseudonym(claims.tenant, ISSUER, claims.subject),
+        )
+
+    def pseudonym(self, tenant: UUID, issuer: str, subject: str) -> str:
+        """`User.id` of a person: `usr_` and 32 hex digits. Without the installation's key it tells nothing of the person."""
+        name = f"user/v1\n{tenant}\n{issuer}\n{subject}".encode()
+        return f"usr_{hmac.digest(self._pseudonym_key, name, 'sha256').hex()[:32]}"
 
     def bearer(self, token: str) -> Bearer | None:
         """Whom a bearer token names; None unless it is the local issuer's and holds now."""
@@ -142,8 +187,17 @@ class Identity:
 
     def administrator(self, token: str) -> Administrator | None:
         """The administrator whom a bearer token names, if it holds now."""
-        bearer = self.bearer(token)
-        return Administrator(bearer.subject, bearer.tenant) if bearer is not None and bearer.administrator else None
+        try:
+            return self.recognise_administrator(token)
+        except TokenRefused:
+            return None
+
+    def recognise_administrator(self, token: str) -> Administrator:
+        """As `administrator`; raises TokenRefused (TokenExpired, TokenOfAnotherKind) for any other token."""
+        claims = self._issuer.verify(token)
+        if claims.role != ADMINISTRATOR:
+            raise TokenOfAnotherKind("not an administrator's")
+        return Administrator(claims.subject, claims.tenant)
 
     async def is_active(self, credential: str) -> bool:
         """Whether the credential with this id (`pk_...`, `ok_...`) exists and has not been revoked."""
@@ -263,6 +317,12 @@ class Identity:
         )
 
     # Administrators, tenants and credits
+
+    def mint_user_token(
+        self, tenant: UUID, subject: str, mode: Mode, lifetime: timedelta, email: str | None = None, name: str | None = None
+    ) -> str:
+        """A bearer token of a person who signed in now; ValueError for what would not be accepted (see `issuer`)."""
+        return self._issuer.mint_user(subject, tenant, mode, lifetime, email, name)
 
     def mint_admin_token(self, tenant: UUID, lifetime: timedelta, subject: str = "local-administrator") -> str:
         """A bearer token for the administration of `tenant`; ValueError for a lifetime out of range (see `issuer`)."""

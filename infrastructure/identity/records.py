@@ -1,7 +1,8 @@
 """What identity is about: tenants, credentials, and who a token names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
@@ -9,6 +10,13 @@ from domain.actor import Mode
 
 Method = Literal["KEY", "HMAC"]
 Status = Literal["ACTIVE", "REVOKED"]
+
+
+class KeyKind(StrEnum):
+    """Keys of which a tenant may have many, each of one mode, told apart by their prefix."""
+
+    PROJECT = "project"
+    ORGANIZATION = "organization"
 
 
 class UnknownTenant(LookupError):
@@ -58,12 +66,46 @@ class NewPartnerKey:
 
 
 @dataclass(frozen=True, slots=True)
-class OrganizationKey:
-    """A credential of the sessions surface; `id` is `ok_` and a ULID."""
+class ApiKey:
+    """A key of one mode: `pj_` and a ULID is a project's (`ck_...`), `ok_` and a ULID an organization's (`sk_...`)."""
 
     id: str
     tenant: UUID
+    kind: KeyKind
     mode: Mode
+
+
+#: An ApiKey of the kind ORGANIZATION.
+OrganizationKey = ApiKey
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key just made, with the secret that is shown this once."""
+
+    key: ApiKey
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person who signed in at an issuer, as the issuer's token says.
+
+    `id` is a pseudonym made of tenant, issuer and subject (`usr_` and 32 hex digits): it may stand in an
+    entry, where `subject`, which some issuers make of an e-mail address, may not. `email` is None unless
+    the issuer has verified it. `signed_in_at` is when the person last proved who they are (`auth_time`),
+    `token_id` names the token (`jti`); both are None where the issuer does not say.
+    """
+
+    tenant: UUID
+    mode: Mode
+    issuer: str
+    subject: str
+    email: str | None
+    name: str | None
+    signed_in_at: datetime | None
+    token_id: str | None
+    id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,10 @@ from infrastructure.append import Answer
 from infrastructure.clock import FixedClock
 from infrastructure.database import DatabaseUrls, async_pool, connect
 from infrastructure.identity import BalanceOutOfRange, Identity, NewPartnerKey, NotLimited, UnknownTenant
-from infrastructure.issuer import AUDIENCE, ISSUER, LEEWAY, MAX_LIFETIME, LocalIssuer, TokenRefused
+from infrastructure.issuer import AUDIENCE, ISSUER, LEEWAY, MAX_LIFETIME, LocalIssuer
 from infrastructure.ledger import Key
 from infrastructure.secrets import Keys
+from infrastructure.tokens import TokenRefused
 
 NOW = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
 KEYS = Keys.derive(bytes(32), bytes(32))
