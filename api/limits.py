@@ -2,13 +2,15 @@
 
 A surface installs them beneath `RequestLimits`, so that a refusal has a request id too:
 
-    app.add_middleware(RateLimits, deps=deps, surface="sessions", presented=presented, refused=refused, headers=True)
+    app.add_middleware(RateLimits, deps=deps, surface="sessions", refused=refused, headers=True)
     app.add_middleware(RequestLimits, deps=deps)
 
-`presented(request)` says what the request shows: `Presented("live", secret)`, with a class of
-`infrastructure.rates.DEFAULTS`, or `NOTHING`. `refused(request, retry_after_seconds)` is the surface's 429.
+`refused(request, retry_after_seconds)` is the surface's 429; `Retry-After` is put on it, and with `headers`
+the `X-RateLimit-` headers on every answer. The surface's classes of credentials are in `infrastructure.rates`;
+`presented(request)` says of which class a request's is, unless `shown` below does.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -35,6 +37,10 @@ _ROUNDING_SECONDS: Final = 1e-6
 NONE: Final = "none"
 
 
+#: Keys of projects and organizations say which world they belong to.
+_TYPED: Final = re.compile(r"[cs]k_(live|test)_")
+
+
 @dataclass(frozen=True, slots=True)
 class Presented:
     """What a request shows: the class of its credential (`live`, `test`, `user`, ...), and the credential as sent.
@@ -48,6 +54,22 @@ class Presented:
 
 #: A request that shows no credential.
 NOTHING: Final = Presented(NONE, "")
+
+
+def shown(request: Request) -> Presented:
+    """What a request shows, as its form tells: a partner's pair of headers, a bearer, or a signing session's token.
+
+    Where there are a bearer and a token, the bearer: one client completes the sessions of many signers.
+    """
+    tenant, partner = request.headers.get("x-tenant-signly", ""), request.headers.get("x-auth-signly", "")
+    if partner:
+        return Presented("admin" if partner[:7].lower() == "bearer " else "key", f"{tenant}\n{partner}")
+    bearer = request.headers.get("authorization", "").partition(" ")[2].strip()
+    if not bearer or bearer.startswith("sig_"):
+        token = bearer or request.headers.get("x-signing-session-token", "")
+        return Presented("token", token) if token else NOTHING
+    typed = _TYPED.match(bearer)
+    return Presented(typed[1] if typed else "user", bearer)
 
 
 class Allowance:
@@ -139,8 +161,8 @@ class RateLimits:
         app: App,
         deps: Deps,
         surface: str,
-        presented: Callable[[Request], Presented],
         refused: Callable[[Request, int], Response],
+        presented: Callable[[Request], Presented] = shown,
         headers: bool = False,
         remembered: int = MAX_REMEMBERED,
         now: Callable[[], float] = monotonic,
@@ -162,11 +184,11 @@ class RateLimits:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        shown = self._presented(request)
-        if shown.kind == NONE:
+        found = self._presented(request)
+        if found.kind == NONE or found.kind not in self._rates:  # a class that the surface does not have is not accepted by it
             await self._by_address(request, receive, send)
         else:
-            await self._by_credential(request, shown, receive, send)
+            await self._by_credential(request, found, receive, send)
 
     async def _by_address(self, request: Request, receive: Receive, send: Send) -> None:
         allowance = self._of_address(request)
@@ -178,11 +200,11 @@ class RateLimits:
             self._note(request, allowance)
         await self._app(request.scope, receive, send)
 
-    async def _by_credential(self, request: Request, shown: Presented, receive: Receive, send: Send) -> None:
-        rate = self._rates[shown.kind]
+    async def _by_credential(self, request: Request, found: Presented, receive: Receive, send: Send) -> None:
+        rate = self._rates[found.kind]
         address = self._of_address(request)
         # Without a limit of its own a credential is still remembered, as one that was accepted.
-        known = (shown.kind, sha256(shown.secret.encode(errors="surrogatepass")).digest())
+        known = (found.kind, sha256(found.secret.encode(errors="surrogatepass")).digest())
         own = self._credentials.of(known, rate or Rate(1, 1), self._now())
         if address is not None and not own.proven and (wait := address.wait_seconds(self._now())) > 0:
             await self._refuse(request, address, wait, receive, send)

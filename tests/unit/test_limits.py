@@ -16,20 +16,13 @@ from starlette.routing import Route
 
 from api.deps import Deps
 from api.http import Labels, RequestLimits, request_id
-from api.limits import NOTHING, Allowance, Presented, RateLimits, Remembered
+from api.limits import NOTHING, Allowance, Presented, RateLimits, Remembered, shown
 from infrastructure.clock import FixedClock
 from infrastructure.rates import DEFAULTS, Rate
 from infrastructure.settings import Settings, SettingsError
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LIMITS = "sessions.live=3/6,sessions.token=off,sessions.none=2/4"
-
-
-def presented(request: Request) -> Presented:
-    bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if not bearer:
-        return NOTHING
-    return Presented("token" if bearer.startswith("sig_") else "live", bearer)
 
 
 def refused(request: Request, retry_after_seconds: int) -> Response:
@@ -60,7 +53,6 @@ class Surface:
             RateLimits,
             deps=self.deps,
             surface="sessions",
-            presented=presented,
             refused=refused,
             headers=self.headers,
             remembered=self.remembered,
@@ -72,9 +64,9 @@ class Surface:
     def send(self, bearer: str = "", path: str = "/", peer: str = "192.0.2.1", **headers: str) -> httpx.Response:
         async def get() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False, client=(peer, 1))
-            shown: Mapping[str, str] = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+            credential: Mapping[str, str] = {"Authorization": f"Bearer {bearer}"} if bearer else {}
             async with httpx.AsyncClient(transport=transport, base_url="http://api.example") as http:
-                return await http.get(path, headers={**shown, **headers})
+                return await http.get(path, headers={**credential, **headers})
 
         return asyncio.run(get())
 
@@ -84,20 +76,20 @@ class Surface:
 
 def test_a_credential_may_send_its_burst_and_then_waits_for_each_request() -> None:
     surface = Surface()
-    assert surface.statuses(4, "a-good") == [200, 200, 200, 429]
+    assert surface.statuses(4, "sk_live_a-good") == [200, 200, 200, 429]
     surface.time += 0.34
-    assert surface.statuses(2, "a-good") == [200, 429]
+    assert surface.statuses(2, "sk_live_a-good") == [200, 429]
 
 
 def test_a_minutes_requests_are_regained_within_a_minute() -> None:
     surface = Surface()
     for _ in range(6):
-        assert surface.statuses(1, "a-good") == [200]
+        assert surface.statuses(1, "sk_live_a-good") == [200]
         surface.time += 0.5
-    refusal = surface.send("a-good")
+    refusal = surface.send("sk_live_a-good")
     assert refusal.status_code == 429
     surface.time += int(refusal.headers["retry-after"])
-    assert surface.statuses(2, "a-good") == [200, 429]
+    assert surface.statuses(2, "sk_live_a-good") == [200, 429]
 
 
 def test_whoever_keeps_to_the_published_numbers_is_never_refused() -> None:
@@ -112,7 +104,7 @@ def test_whoever_keeps_to_the_published_numbers_is_never_refused() -> None:
 
 def test_each_answer_tells_what_is_left() -> None:
     surface = Surface()
-    first, second = surface.send("a-good"), surface.send("a-good")
+    first, second = surface.send("sk_live_a-good"), surface.send("sk_live_a-good")
     assert [first.headers[f"x-ratelimit-{name}"] for name in ("limit", "remaining", "reset")] == [
         "6",
         "5",
@@ -124,19 +116,19 @@ def test_each_answer_tells_what_is_left() -> None:
 
 def test_a_refusal_says_when_to_come_back_and_coming_back_then_works() -> None:
     surface = Surface()
-    surface.statuses(3, "a-good")
-    refusal = surface.send("a-good")
+    surface.statuses(3, "sk_live_a-good")
+    refusal = surface.send("sk_live_a-good")
     seconds = int(refusal.headers["retry-after"])
     assert refusal.json() == {"retry_after": seconds, "request_id": refusal.headers["x-request-id"]}
     assert refusal.headers["x-ratelimit-remaining"] == "0"
     assert refusal.headers["x-ratelimit-reset"] == str(int(NOW.timestamp()) + seconds)
     surface.time += seconds
-    assert surface.send("a-good").status_code == 200
+    assert surface.send("sk_live_a-good").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/nothing-here", "/broken"])
 def test_answers_of_the_framework_have_the_headers_too(path: str) -> None:
-    answer = Surface().send("a-good", path)
+    answer = Surface().send("sk_live_a-good", path)
     assert answer.status_code in (404, 500)
     assert answer.headers["x-ratelimit-remaining"] == "5"
     assert answer.headers["x-request-id"] == answer.headers["matter-request-id"]
@@ -145,8 +137,8 @@ def test_answers_of_the_framework_have_the_headers_too(path: str) -> None:
 
 def test_a_surface_that_publishes_no_headers_sends_none() -> None:
     surface = Surface(headers=False)
-    surface.statuses(3, "a-good")
-    refusal = surface.send("a-good")
+    surface.statuses(3, "sk_live_a-good")
+    refusal = surface.send("sk_live_a-good")
     assert refusal.status_code == 429
     assert not [name for name in refusal.headers if name.startswith("x-ratelimit")]
     assert refusal.headers["retry-after"] == "1"
@@ -154,8 +146,8 @@ def test_a_surface_that_publishes_no_headers_sends_none() -> None:
 
 def test_two_credentials_are_counted_apart() -> None:
     surface = Surface()
-    assert surface.statuses(4, "a-good")[-1] == 429
-    assert surface.statuses(1, "b-good") == [200]
+    assert surface.statuses(4, "sk_live_a-good")[-1] == 429
+    assert surface.statuses(1, "sk_live_b-good") == [200]
 
 
 def test_without_a_credential_the_address_is_counted() -> None:
@@ -182,15 +174,15 @@ def test_behind_a_trusted_proxy_the_client_is_counted_and_no_other_forwarding_is
 
 def test_guessing_is_limited_although_each_guess_is_another_credential() -> None:
     surface = Surface()
-    assert [surface.send(f"guess-{number}").status_code for number in range(4)] == [401, 401, 429, 429]
-    assert surface.statuses(1, "new-good") == [429], "nothing tells it from a guess"
+    assert [surface.send(f"sk_live_{number}").status_code for number in range(4)] == [401, 401, 429, 429]
+    assert surface.statuses(1, "sk_live_new-good") == [429], "nothing tells it from a guess"
 
 
 def test_guesses_of_others_do_not_shut_out_a_credential_that_was_accepted() -> None:
     surface = Surface()
-    assert surface.statuses(1, "a-good") == [200]
-    assert [surface.send(f"guess-{number}").status_code for number in range(3)] == [401, 401, 429]
-    assert surface.statuses(1, "a-good") == [200]
+    assert surface.statuses(1, "sk_live_a-good") == [200]
+    assert [surface.send(f"sk_live_{number}").status_code for number in range(3)] == [401, 401, 429]
+    assert surface.statuses(1, "sk_live_a-good") == [200]
 
 
 def test_accepted_requests_do_not_count_against_the_address() -> None:
@@ -205,9 +197,34 @@ def test_a_class_without_a_limit_has_none_and_says_nothing() -> None:
     assert "x-ratelimit-limit" not in surface.send("sig_good").headers
 
 
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({}, NOTHING),
+        ({"Authorization": "Basic"}, NOTHING),
+        ({"Authorization": "Bearer sk_live_x"}, Presented("live", "sk_live_x")),
+        ({"Authorization": "bearer ck_test_x"}, Presented("test", "ck_test_x")),
+        ({"Authorization": "Bearer x.y.z"}, Presented("user", "x.y.z")),
+        ({"Authorization": "Bearer sig_x"}, Presented("token", "sig_x")),
+        ({"X-Signing-Session-Token": "sig_x"}, Presented("token", "sig_x")),
+        ({"Authorization": "Bearer sk_live_x", "X-Signing-Session-Token": "sig_y"}, Presented("live", "sk_live_x")),
+        ({"X-Tenant-Signly": "t", "X-Auth-Signly": "k"}, Presented("key", "t\nk")),
+        ({"X-Auth-Signly": "Bearer x.y.z"}, Presented("admin", "\nBearer x.y.z")),
+    ],
+)
+def test_the_form_of_a_credential_tells_its_class(headers: dict[str, str], found: Presented) -> None:
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    assert shown(Request({"type": "http", "headers": raw})) == found
+
+
+def test_a_class_that_the_surface_does_not_have_counts_as_no_credential() -> None:
+    surface = Surface()
+    assert surface.statuses(3, **{"X-Tenant-Signly": "t", "X-Auth-Signly": "k"}) == [401, 401, 429]
+
+
 def test_off_is_off() -> None:
     surface = Surface(limits="off")
-    assert surface.statuses(30, "a-good") == [200] * 30
+    assert surface.statuses(30, "sk_live_a-good") == [200] * 30
     assert surface.statuses(30) == [401] * 30
 
 
@@ -223,13 +240,13 @@ def test_what_is_remembered_is_bounded_and_the_longest_unseen_goes_first() -> No
 
 def test_credentials_that_nothing_accepted_do_not_push_out_the_ones_in_use() -> None:
     surface = Surface(limits="sessions.live=3/6,sessions.none=off", remembered=2)
-    assert surface.statuses(3, "a-good") == [200] * 3
-    assert [surface.send(f"guess-{number}").status_code for number in range(5)] == [401] * 5
-    assert surface.statuses(1, "a-good") == [429]
+    assert surface.statuses(3, "sk_live_a-good") == [200] * 3
+    assert [surface.send(f"sk_live_{number}").status_code for number in range(5)] == [401] * 5
+    assert surface.statuses(1, "sk_live_a-good") == [429]
 
 
 def test_a_clients_own_request_id_is_not_ours() -> None:
-    answer = Surface().send("a-good", **{"X-Request-Id": "mine"})
+    answer = Surface().send("sk_live_a-good", **{"X-Request-Id": "mine"})
     assert answer.headers["x-request-id"].startswith("req_")
 
 
