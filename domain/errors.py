@@ -352,6 +352,36 @@ class CooldownActive(Refusal):
 
 
 @dataclass(eq=False)
+class DirectoryEntryNotFound(Refusal):
+    """`kind` is a word such as `organization`; `id` a UUID, or the slug of a role."""
+
+    code = "directory-entry-not-found"
+    sentence = "There is no {kind} {id}."
+    kind: str
+    id: UUID | str
+
+
+@dataclass(eq=False)
+class LastOwner(Refusal):
+    code = "last-owner"
+    sentence = "This is the organization's last owner; make somebody else an owner first."
+
+
+@dataclass(eq=False)
+class OwnerRoleFixed(Refusal):
+    code = "owner-role-fixed"
+    sentence = "The role owner has every permission; that cannot be changed."
+
+
+@dataclass(eq=False)
+class TooManyLocations(Refusal):
+    code = "too-many-locations"
+    sentence = "{count} locations; an appointment names at most {most}. Without any it is about all of them."
+    count: int
+    most: int
+
+
+@dataclass(eq=False)
 class CreditsInsufficient(Refusal):
     code = "credits-insufficient"
     sentence = "The tenant does not have enough credits."

@@ -14,6 +14,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
+_ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _HEX_32: Final = re.compile(r"[0-9a-f]{32}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -46,7 +47,11 @@ def ulid(at: datetime, random: bytes) -> str:
     """A ULID: 48 bits of milliseconds, then ten bytes, as 26 characters of Crockford's base 32."""
     if len(random) != 10:
         raise ValueError("a ULID takes ten bytes")
-    number = milliseconds(at) << 80 | int.from_bytes(random, "big")
+    return _crockford(milliseconds(at) << 80 | int.from_bytes(random, "big"))
+
+
+def _crockford(number: int) -> str:
+    """128 bits as 26 characters."""
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
@@ -114,3 +119,22 @@ def parse_typed_id(prefix: str, text: str) -> UUID:
     if text != f"{prefix}_{digits}" or not _HEX_32.fullmatch(digits):
         raise IdError(f"not an id of the form {prefix}_<32 hex digits>")
     return UUID(hex=digits)
+
+
+def ulid_id(prefix: str, value: UUID) -> str:
+    """A UUID spelled as a ULID with a type prefix: `doc_<26 characters of Crockford's base 32>`.
+
+    A UUID of version 7 begins with the milliseconds of its time as a ULID does, so these sort alike.
+    """
+    return f"{prefix}_{_crockford(value.int)}"
+
+
+def parse_ulid_id(prefix: str, text: str) -> UUID:
+    """The UUID of what `ulid_id` spells; raises IdError for anything else, lower case included."""
+    digits = text.removeprefix(f"{prefix}_")
+    if text != f"{prefix}_{digits}" or not _ULID.fullmatch(digits):
+        raise IdError(f"not an id of the form {prefix}_<26 characters of Crockford's base 32>")
+    number = 0
+    for digit in digits:
+        number = number << 5 | _CROCKFORD.index(digit)
+    return UUID(int=number)

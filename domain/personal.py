@@ -24,6 +24,8 @@ class SubjectKind(StrEnum):
     PERSON = "person"
     ENVELOPE = "envelope"
     TEMPLATE = "template"
+    ORGANIZATION = "organization"
+    DOCUMENT = "document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Subject:
     """Who or what a disclosure is about, within one tenant.
 
     `key` identifies it: for a person the kind of contact and the normalised contact
-    (`email:ana@example.com`), else the id of the envelope or template. It is personal data itself
+    (`email:ana@example.com`), else the id of the envelope, template or document. It is personal data itself
     and is never stored in the clear.
     """
 

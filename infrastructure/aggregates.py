@@ -12,21 +12,23 @@ from typing import Any, Final, cast, get_args
 from uuid import UUID
 
 from domain import envelope as envelopes
-from domain import erasure, template
+from domain import directory, erasure, library, template
 from domain import signing as signings
 from domain.coordination import PackageCommand
+from domain.directory import DirectoryCommand, DirectoryFact, Organization
 from domain.envelope import Envelope, EnvelopeFact
 from domain.erasure import Erased, EraseSubject, SubjectErased
+from domain.library import LibraryCommand, LibraryDocument, LibraryFact
 from domain.signing import Signing, SigningFact
 from domain.template import Template, TemplateCommand, TemplateFact
 from infrastructure.codec import Fact
 
 #: What may be asked of a single stream.
-LoneCommand = TemplateCommand
+LoneCommand = TemplateCommand | LibraryCommand | DirectoryCommand
 Command = LoneCommand | PackageCommand
 
 #: What a stream's facts add up to.
-State = Template | Envelope | Signing | Erased
+State = Template | LibraryDocument | Organization | Envelope | Signing | Erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,24 @@ LONE: Final = (
         commands=get_args(TemplateCommand),
         decide=template.decide,
         stream="template",
+    ),
+    Lone(
+        state=LibraryDocument,
+        facts=get_args(LibraryFact),
+        evolve=library.evolve,
+        label=lambda state: "deleted" if state.deleted else "kept",
+        commands=get_args(LibraryCommand),
+        decide=library.decide,
+        stream="document",
+    ),
+    Lone(
+        state=Organization,
+        facts=get_args(DirectoryFact),
+        evolve=directory.evolve,
+        label=lambda state: "kept",
+        commands=get_args(DirectoryCommand),
+        decide=directory.decide,
+        stream="organization",
     ),
     Lone(
         state=Erased,

@@ -3,6 +3,9 @@
 Facts are stored under the names we chose (`TYPE`), never under a class path. A field that is None is
 left out; a personal field stands in the entry's `personal` under its path (a JSON pointer, RFC 6901)
 and nowhere else. Decoding is strict: what a fact does not have is an error, not ignored.
+
+A changed schema gets a new number. Entries of the old one are never spelled anew: they are read through
+`UPCASTS`. Whoever looks at an entry's type compares `current_type` of it.
 """
 
 import dataclasses
@@ -14,18 +17,64 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from domain.canonical import Json
+from domain.directory import DirectoryFact
 from domain.entry import EntryError, format_time, parse_time
-from domain.envelope import EnvelopeFact
+from domain.envelope import EnvelopeCreated, EnvelopeFact
 from domain.erasure import SubjectErased
 from domain.ids import IdError, parse_lower_uuid
+from domain.library import LibraryFact
 from domain.personal import Disclosure, Personal
-from domain.signing import SigningFact
+from domain.signing import ProcessCreated, SigningFact
 from domain.template import TemplateFact
 
 #: Every fact that the ledger stores.
-Fact = TemplateFact | EnvelopeFact | SigningFact | SubjectErased
+Fact = TemplateFact | LibraryFact | DirectoryFact | EnvelopeFact | SigningFact | SubjectErased
 
 FACTS: Final[Mapping[str, type[Any]]] = {fact.TYPE: fact for fact in get_args(Fact)}
+
+Data = Mapping[str, Json]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Upcast:
+    """How entries of an older schema are read: as which fact, and its data spelled as that fact's."""
+
+    fact: type[Any]
+    data: Callable[[Data], Data]
+
+
+def _with(**members: Json) -> Callable[[Data], Data]:
+    """The data with members that the older schema did not have; one that has them already is not of that schema."""
+
+    def upcast(data: Data) -> Data:
+        if surplus := members.keys() & data.keys():
+            raise CodecError(f"an entry of an older schema has no field /{min(surplus)}")
+        return {**data, **members}
+
+    return upcast
+
+
+#: Names of older schemas. Entries under them stay in the log as they are and are read as the present fact.
+UPCASTS: Final[Mapping[str, Upcast]] = {
+    "envelope.created/1": Upcast(EnvelopeCreated, _with(fields=[], copies=[])),
+    "signing.process-created/1": Upcast(ProcessCreated, _with(human_only=False)),
+}
+
+_CURRENT: Final[Mapping[str, str]] = {name: upcast.fact.TYPE for name, upcast in UPCASTS.items()}
+
+#: Every name that a stored fact may have.
+KNOWN: Final = frozenset((*FACTS, *UPCASTS))
+
+
+def current_type(type_name: str) -> str:
+    """The name under which the fact of an entry would be stored today; an unknown name is its own."""
+    return _CURRENT.get(type_name, type_name)
+
+
+def current_data(type_name: str, data: Data) -> Data:
+    """The data of an entry, spelled as that of the present fact; raises CodecError."""
+    upcast = UPCASTS.get(type_name)
+    return data if upcast is None else upcast.data(data)
 
 
 class CodecError(ValueError):
@@ -56,11 +105,11 @@ def encode_fact(fact: Fact) -> EncodedFact:
 
 def decode_fact(type_name: str, data: Mapping[str, Json], personal: Mapping[str, str]) -> Fact:
     """The fact of an entry; raises CodecError for an unknown type or data that does not fit it."""
-    fact = FACTS.get(type_name)
+    fact = FACTS.get(current_type(type_name))
     if fact is None:
         raise CodecError(f"{type_name!r} is not a fact of this ledger")
     taken: list[str] = []
-    decoded: Fact = _object_codec(fact).decode(data, "", personal, taken)
+    decoded: Fact = _object_codec(fact).decode(current_data(type_name, data), "", personal, taken)
     if len(taken) != len(personal):
         raise CodecError(f"{type_name} has no personal field {sorted(set(personal) - set(taken))[0]!r}")
     return decoded

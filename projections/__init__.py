@@ -3,11 +3,12 @@
 from typing import Final
 
 from projections.envelopes import ENVELOPES
+from projections.library import LIBRARY
 from projections.projection import Projection
 from projections.signers import SIGNERS
 from projections.templates import TEMPLATES
 
-__all__ = ["ENVELOPES", "PROJECTIONS", "SIGNERS", "TEMPLATES", "Projection"]
+__all__ = ["ENVELOPES", "LIBRARY", "PROJECTIONS", "SIGNERS", "TEMPLATES", "Projection"]
 
 #: All that have tables.
-PROJECTIONS: Final[tuple[Projection, ...]] = (ENVELOPES, SIGNERS, TEMPLATES)
+PROJECTIONS: Final[tuple[Projection, ...]] = (ENVELOPES, SIGNERS, TEMPLATES, LIBRARY)

@@ -1,6 +1,6 @@
 """Templates as they stand, and their versions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypedDict
@@ -13,8 +13,12 @@ from domain.template import (
     FieldType,
     FileStored,
     StoredFile,
+    TemplateActivated,
     TemplateCreated,
+    TemplateDeactivated,
     TemplateDeleted,
+    TemplateLocated,
+    TemplateRenamed,
     VersionAdded,
     VersionDeleted,
 )
@@ -23,8 +27,12 @@ from infrastructure.vault import Reference
 from projections.projection import Item, Projection, ProjectionError
 from projections.store import Store, Table
 
+#: Rows of a list that is not paged.
+MOST_LISTED: Final = 500
+
 #: `versions` are the numbers that have not been deleted; `entry` is the version, in the template's
-#: stream, of the entry that holds the commitments to a version's name and description.
+#: stream, of the entry that holds the commitments to a version's name and description; `name_entry` is
+#: another one after the version was renamed.
 _DDL: Final = """
 CREATE TABLE templates (
     id               uuid        PRIMARY KEY,
@@ -35,13 +43,16 @@ CREATE TABLE templates (
     versions         integer[]   NOT NULL,
     created_at       timestamptz NOT NULL,
     created_position bigint      NOT NULL,
-    updated_at       timestamptz NOT NULL
+    updated_at       timestamptz NOT NULL,
+    location         uuid,
+    active           boolean     NOT NULL
 ) WITH (fillfactor = 80);
 CREATE TABLE template_versions (
     template   uuid        NOT NULL,
     version    integer     NOT NULL,
     deleted    boolean     NOT NULL,
     entry      bigint      NOT NULL,
+    name_entry bigint      NOT NULL,
     described  boolean     NOT NULL,
     sha256     text,
     size_bytes bigint,
@@ -55,6 +66,7 @@ CREATE TABLE template_versions (
 
 _INDEXES: Final = """
 CREATE INDEX templates_in_order ON templates (tenant, mode, created_position) WHERE NOT deleted;
+CREATE INDEX templates_by_location ON templates (location, created_position) WHERE NOT deleted AND location IS NOT NULL;
 """
 
 
@@ -68,6 +80,8 @@ class _Template(TypedDict):
     created_at: str
     created_position: int
     updated_at: str
+    location: str | None
+    active: bool
 
 
 class _Version(TypedDict):
@@ -75,6 +89,7 @@ class _Version(TypedDict):
     version: int
     deleted: bool
     entry: int
+    name_entry: int
     described: bool
     sha256: str | None
     size_bytes: int | None
@@ -109,6 +124,7 @@ class _Rows:
             "version": number,
             "deleted": False,
             "entry": item.version,
+            "name_entry": item.version,
             "described": "/description" in item.personal,
             "sha256": None,
             "size_bytes": None,
@@ -144,6 +160,8 @@ def _created(rows: _Rows, item: Item) -> None:
         "created_at": item.at,
         "created_position": item.position,
         "updated_at": item.at,
+        "location": None,
+        "active": True,
     }
     rows.add_version(1, item)
 
@@ -175,6 +193,22 @@ def _deleted(rows: _Rows, item: Item) -> None:
     rows.template(item)["deleted"] = True
 
 
+def _renamed(rows: _Rows, item: Item) -> None:
+    rows.version(item)["name_entry"] = item.version
+
+
+def _located(rows: _Rows, item: Item) -> None:
+    rows.template(item)["location"] = item.data["location"]
+
+
+def _activated(rows: _Rows, item: Item) -> None:
+    rows.template(item)["active"] = True
+
+
+def _deactivated(rows: _Rows, item: Item) -> None:
+    rows.template(item)["active"] = False
+
+
 _HANDLERS: Final = {
     TemplateCreated.TYPE: _created,
     VersionAdded.TYPE: _version_added,
@@ -182,6 +216,10 @@ _HANDLERS: Final = {
     FieldsDefined.TYPE: _fields_defined,
     VersionDeleted.TYPE: _version_deleted,
     TemplateDeleted.TYPE: _deleted,
+    TemplateRenamed.TYPE: _renamed,
+    TemplateLocated.TYPE: _located,
+    TemplateActivated.TYPE: _activated,
+    TemplateDeactivated.TYPE: _deactivated,
 }
 
 
@@ -212,7 +250,8 @@ class VersionRow:
 
     `created_position` is the log position of the fact that created the template. `created_at` and
     `updated_at` are the version's own, `template_created_at` and `template_updated_at` the template's.
-    `file` is None until a PDF has been uploaded.
+    `file` is None until a PDF has been uploaded. `location` is None until the template is given one; `active`
+    says whether new packages may be made from it where that matters.
     """
 
     template: UUID
@@ -227,20 +266,23 @@ class VersionRow:
     template_updated_at: datetime
     created_at: datetime
     updated_at: datetime
+    location: UUID | None
+    active: bool
 
 
 _SELECT: Final = """
-    SELECT t.id, v.entry, v.described, v.sha256, v.size_bytes, v.pages, v.fields,
-        v.version, v.version = t.current_version, t.created_position, t.created_at, t.updated_at, v.created_at, v.updated_at
+    SELECT t.id, v.name_entry, v.entry, v.described, v.sha256, v.size_bytes, v.pages, v.fields,
+        v.version, v.version = t.current_version, t.created_position, t.created_at, t.updated_at, v.created_at, v.updated_at,
+        t.location, t.active
     FROM read.templates AS t JOIN read.template_versions AS v ON v.template = t.id
     WHERE NOT t.deleted AND NOT v.deleted AND t.tenant = %(tenant)s AND t.mode = %(mode)s"""
 
 
 def _row(columns: Sequence[Any]) -> VersionRow:
-    template, entry, described, sha256, size_bytes, pages, fields, *own = columns
+    template, name_entry, entry, described, sha256, size_bytes, pages, fields, *own = columns
     return VersionRow(
         template,
-        Reference(template, entry, "/name"),
+        Reference(template, name_entry, "/name"),
         Reference(template, entry, "/description") if described else None,
         None if sha256 is None else StoredFile(sha256, size_bytes, pages),
         tuple(
@@ -286,4 +328,29 @@ async def page(
         f" ORDER BY t.created_position {'DESC' if descending else 'ASC'} LIMIT %(limit)s"
     )
     found = await conn.execute(query.encode(), {"tenant": tenant, "mode": mode, "after": after, "limit": limit})
+    return tuple(_row(columns) for columns in await found.fetchall())
+
+
+async def by_number(conn: AsyncConnection, tenant: UUID, mode: Mode, number: int) -> VersionRow | None:
+    """The current version of the template whose `created_position` is `number`; None as `get`."""
+    found = await conn.execute(
+        f"{_SELECT} AND v.version = t.current_version AND t.created_position = %(number)s".encode(),
+        {"tenant": tenant, "mode": mode, "number": number},
+    )
+    columns = await found.fetchone()
+    return None if columns is None else _row(columns)
+
+
+async def located(
+    conn: AsyncConnection, tenant: UUID, mode: Mode, locations: Collection[UUID] | None, *, limit: int = MOST_LISTED
+) -> tuple[VersionRow, ...]:
+    """The current versions of the first `limit` templates of these locations, in the order of the templates' creation.
+
+    None stands for all locations, and then templates without one are listed too. Inactive ones are listed.
+    """
+    where = "" if locations is None else " AND t.location = ANY(%(locations)s)"
+    found = await conn.execute(
+        f"{_SELECT} AND v.version = t.current_version{where} ORDER BY t.created_position LIMIT %(limit)s".encode(),
+        {"tenant": tenant, "mode": mode, "locations": None if locations is None else list(locations), "limit": limit},
+    )
     return tuple(_row(columns) for columns in await found.fetchall())

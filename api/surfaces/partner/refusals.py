@@ -92,13 +92,19 @@ def _not_later(refusal: errors.DeadlineNotLater, place: Place) -> Failure:
     return at(("newDeadlineAt",), f"Must be later than the present deadline, {in_seconds(refusal.current)}.")
 
 
-#: Sessions and one-time codes belong to other surfaces; their refusals have an answer here all the same.
+#: Sessions, one-time codes and the library belong to other surfaces; their refusals have an answer here all the same.
 REFUSALS: Final[Mapping[type[Refusal], Build]] = {
     errors.TemplateNotFound: lambda refusal, place: template_absent(place.get("templateId", str(refusal.template))),
     errors.TemplateVersionNotFound: _template_version,
     errors.TemplateFileMissing: _file_missing,
     errors.TemplateFileAlreadyStored: _conflict("template_file_already_stored"),
     errors.LastTemplateVersion: _conflict("last_template_version"),
+    errors.TemplateInactive: _conflict("template_inactive"),
+    errors.LibraryDocumentNotFound: lambda refusal, place: document_absent(place.get("documentId", str(refusal.document))),
+    errors.DocumentFileAlreadyStored: _conflict("document_file_already_stored"),
+    errors.DocumentFileMissing: _conflict("document_file_missing"),
+    errors.DocumentNotFinal: _conflict("document_not_final"),
+    errors.TooManyComments: _conflict("too_many_comments"),
     errors.DuplicateField: _invalid("_schema"),
     errors.FieldOutsideDocument: _invalid("_schema"),
     errors.TooManyFields: _invalid("_schema"),
@@ -134,6 +140,10 @@ REFUSALS: Final[Mapping[type[Refusal], Build]] = {
     errors.OtpNotSent: _conflict("otp_not_sent"),
     errors.OtpExpired: _conflict("otp_expired"),
     errors.CooldownActive: _cooldown,
+    errors.DirectoryEntryNotFound: lambda refusal, place: absent(str(refusal), {}),
+    errors.LastOwner: _conflict("last_owner"),
+    errors.OwnerRoleFixed: _conflict("owner_role_fixed"),
+    errors.TooManyLocations: _invalid("_schema"),
     errors.CreditsInsufficient: _credits,
     errors.Conflict: _conflict("conflict", "Other changes to the same document were in progress; try again."),
     errors.IdempotencyKeyReused: _conflict("idempotency_key_reused"),

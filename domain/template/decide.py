@@ -1,0 +1,209 @@
+"""What may be done with a template, and which facts follow."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+from uuid import UUID
+
+from domain.actor import Mode
+from domain.errors import (
+    DuplicateField,
+    FieldOutsideDocument,
+    LastTemplateVersion,
+    TemplateFileAlreadyStored,
+    TemplateFileMissing,
+    TemplateInactive,
+    TemplateNotFound,
+    TemplateVersionNotFound,
+    TooManyFields,
+)
+from domain.personal import Personal
+from domain.template.facts import (
+    MAX_FIELDS,
+    Field,
+    FieldsDefined,
+    FileStored,
+    StoredFile,
+    TemplateActivated,
+    TemplateCreated,
+    TemplateDeactivated,
+    TemplateDeleted,
+    TemplateFact,
+    TemplateLocated,
+    TemplateRenamed,
+    VersionAdded,
+    VersionDeleted,
+)
+from domain.template.state import Template, Version, on_a_page
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTemplate:
+    tenant: UUID
+    mode: Mode
+    template: UUID
+    name: Personal
+    description: Personal | None
+
+
+@dataclass(frozen=True, slots=True)
+class AddVersion:
+    template: UUID
+    name: Personal
+    description: Personal | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFile:
+    template: UUID
+    version: int
+    file: StoredFile
+
+
+@dataclass(frozen=True, slots=True)
+class DefineFields:
+    """Replaces the fields of the current version."""
+
+    template: UUID
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteVersion:
+    template: UUID
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteTemplate:
+    template: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateTemplate:
+    """A new template, `template`, with what the caller read of another's current version."""
+
+    tenant: UUID
+    mode: Mode
+    template: UUID
+    name: Personal
+    description: Personal | None
+    file: StoredFile | None
+    fields: tuple[Field, ...]
+    location: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviseTemplate:
+    """Changes what is given and leaves the rest: the current version's name, the location, whether it is active."""
+
+    template: UUID
+    name: Personal | None = None
+    location: UUID | None = None
+    active: bool | None = None
+
+
+TemplateCommand = (
+    CreateTemplate | AddVersion | StoreFile | DefineFields | DeleteVersion | DeleteTemplate | DuplicateTemplate | ReviseTemplate
+)
+
+
+def decide(command: TemplateCommand, state: Template | None, now: datetime) -> tuple[TemplateFact, ...]:
+    """The facts that follow from `command`; raises a Refusal. `state` is None before the first fact."""
+    if isinstance(command, CreateTemplate):
+        if state is not None:
+            return ()
+        return (TemplateCreated(command.tenant, command.mode, command.name, command.description),)
+    if isinstance(command, DuplicateTemplate):
+        return _duplicate(command) if state is None else ()
+    if state is None or state.deleted:
+        raise TemplateNotFound(command.template)
+    match command:
+        case AddVersion():
+            return (VersionAdded(state.latest + 1, command.name, command.description),)
+        case StoreFile():
+            return _store_file(command, state)
+        case DefineFields():
+            return _fields_for(state.current, state.versions[state.current], command.fields)
+        case DeleteVersion():
+            _version(state, command.version)
+            if len(state.versions) == 1:
+                raise LastTemplateVersion(command.version)
+            return (VersionDeleted(command.version),)
+        case DeleteTemplate():
+            return (TemplateDeleted(),)
+        case ReviseTemplate():
+            return _revise(command, state)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _duplicate(command: DuplicateTemplate) -> tuple[TemplateFact, ...]:
+    created = TemplateCreated(command.tenant, command.mode, command.name, command.description)
+    stored = () if command.file is None else (FileStored(1, command.file),)
+    located = () if command.location is None else (TemplateLocated(command.location),)
+    version = Version(command.file)
+    return (created, *stored, *_fields_for(1, version, command.fields), *located)
+
+
+def _revise(command: ReviseTemplate, state: Template) -> tuple[TemplateFact, ...]:
+    facts: list[TemplateFact] = []
+    if command.name is not None:
+        facts.append(TemplateRenamed(state.current, command.name))
+    if command.location not in (None, state.location):
+        facts.append(TemplateLocated(command.location))
+    if command.active not in (None, state.active):
+        facts.append(TemplateActivated() if command.active else TemplateDeactivated())
+    return tuple(facts)
+
+
+def usable_file(state: Template | None, template: UUID) -> StoredFile:
+    """The PDF of the current version, for something new; raises TemplateNotFound, TemplateInactive, TemplateFileMissing.
+
+    That it is of the caller's tenant and mode is for the caller to check, and whether being inactive matters: not on
+    every surface can a template be made inactive.
+    """
+    if state is None or state.deleted:
+        raise TemplateNotFound(template)
+    if not state.active:
+        raise TemplateInactive(template)
+    file = state.versions[state.current].file
+    if file is None:
+        raise TemplateFileMissing(state.current)
+    return file
+
+
+def _version(state: Template, version: int) -> Version:
+    if version not in state.versions:
+        raise TemplateVersionNotFound(version)
+    return state.versions[version]
+
+
+def _store_file(command: StoreFile, state: Template) -> tuple[TemplateFact, ...]:
+    version = _version(state, command.version)
+    if version.file is None:
+        _fit_pages(version.fields, command.file)
+        return (FileStored(command.version, command.file),)
+    if version.file.sha256 == command.file.sha256:
+        return ()
+    raise TemplateFileAlreadyStored(command.version)
+
+
+def _fields_for(number: int, version: Version, fields: tuple[Field, ...]) -> tuple[TemplateFact, ...]:
+    if len(fields) > MAX_FIELDS:
+        raise TooManyFields(len(fields), MAX_FIELDS)
+    names: set[str] = set()
+    for field in fields:
+        if field.name in names:
+            raise DuplicateField(field.name)
+        names.add(field.name)
+    _fit_pages(fields, version.file)
+    if fields == version.fields:
+        return ()
+    return (FieldsDefined(number, fields),)
+
+
+def _fit_pages(fields: tuple[Field, ...], file: StoredFile | None) -> None:
+    for field in fields:
+        if field.page is not None and not on_a_page(field.page, file):
+            raise FieldOutsideDocument(field.name, field.page, 0 if file is None else file.pages)

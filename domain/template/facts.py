@@ -1,0 +1,119 @@
+"""What happens to templates."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+from uuid import UUID
+
+from domain.actor import Mode
+from domain.field import FieldType
+from domain.personal import Personal
+
+#: Fields of one version; what a page's own form tools can still show.
+MAX_FIELDS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Where a participant signs or fills in.
+
+    Positions are thousandths of a PDF point from the top left of the displayed page to the box's top
+    left; pages count from 1. What the client left open is None.
+    """
+
+    name: str
+    type: FieldType
+    page: int | None = None
+    x_millipoints: int | None = None
+    y_millipoints: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A PDF in the blob store, by its SHA-256 (64 hex digits)."""
+
+    sha256: str
+    size_bytes: int
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateCreated:
+    TYPE: ClassVar[str] = "template.created/1"
+    tenant: UUID
+    mode: Mode
+    name: Personal
+    description: Personal | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionAdded:
+    TYPE: ClassVar[str] = "template.version-added/1"
+    version: int
+    name: Personal
+    description: Personal | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileStored:
+    TYPE: ClassVar[str] = "template.file-stored/1"
+    version: int
+    file: StoredFile
+
+
+@dataclass(frozen=True, slots=True)
+class FieldsDefined:
+    TYPE: ClassVar[str] = "template.fields-defined/1"
+    version: int
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionDeleted:
+    TYPE: ClassVar[str] = "template.version-deleted/1"
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateDeleted:
+    TYPE: ClassVar[str] = "template.deleted/1"
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRenamed:
+    """The current version goes by another name; the names of older ones stay."""
+
+    TYPE: ClassVar[str] = "template.renamed/1"
+    version: int
+    name: Personal
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateLocated:
+    """The template belongs to a location of the directory, and to no other any more."""
+
+    TYPE: ClassVar[str] = "template.located/1"
+    location: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateActivated:
+    TYPE: ClassVar[str] = "template.activated/1"
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateDeactivated:
+    TYPE: ClassVar[str] = "template.deactivated/1"
+
+
+TemplateFact = (
+    TemplateCreated
+    | VersionAdded
+    | FileStored
+    | FieldsDefined
+    | VersionDeleted
+    | TemplateDeleted
+    | TemplateRenamed
+    | TemplateLocated
+    | TemplateActivated
+    | TemplateDeactivated
+)
