@@ -19,7 +19,7 @@ import psycopg
 from psycopg.sql import SQL
 
 from domain.entry import EntryError, decode
-from domain.envelope import EnvelopeCreated
+from domain.envelope import EnvelopeCreated, ParticipantAdded, Slot
 from domain.ids import ProcessId
 from domain.signing import ProcessCreated
 from domain.template import TemplateCreated
@@ -102,19 +102,30 @@ def _streams(conn: psycopg.Connection[Any], scope: Scope) -> tuple[UUID, ...]:
     if scope.kind is ScopeKind.TEMPLATE and isinstance(created, TemplateCreated):
         return (stream,)
     if scope.kind is ScopeKind.ENVELOPE and isinstance(created, EnvelopeCreated):
-        return (stream, *(slot.participant for slot in created.participants))
+        return (stream, *(slot.participant for slot in (*created.participants, *_added(conn, stream))))
     raise missing
+
+
+def _added(conn: psycopg.Connection[Any], envelope: UUID) -> Iterator[Slot]:
+    """The participants who came into the envelope later."""
+    query = "SELECT entry FROM log WHERE stream = %s AND type = %s ORDER BY position"
+    for (raw,) in conn.execute(query, [envelope, ParticipantAdded.TYPE]).fetchall():
+        fact = _fact(raw, f"an entry of {envelope}")
+        if isinstance(fact, ParticipantAdded):
+            yield fact.slot
 
 
 def _first_fact(conn: psycopg.Connection[Any], stream: UUID) -> object:
     row = conn.execute("SELECT entry FROM log WHERE stream = %s AND version = 1", [stream]).fetchone()
-    if row is None:
-        return None
+    return None if row is None else _fact(row[0], f"the first entry of {stream}")
+
+
+def _fact(raw: bytes, which: str) -> object:
     try:
-        entry = decode(row[0])
+        entry = decode(raw)
         return decode_fact(entry.type, entry.data, entry.personal)
     except (EntryError, CodecError) as err:
-        raise NothingToExport(f"the first entry of {stream} cannot be read ({err}); run fsck") from err
+        raise NothingToExport(f"{which} cannot be read ({err}); run fsck") from err
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from uuid import UUID
 from domain.entry import NO_PREVIOUS, Entry, EntryError, decode, format_time, leaf_hash
 from domain.errors import ImpossibleHistory
 from domain.faults import FaultKind, Faults
-from infrastructure.codec import FACTS
+from infrastructure.codec import KNOWN
 from infrastructure.losses import Losses
 from infrastructure.replay import Replay
 from infrastructure.spill import Spill
@@ -311,7 +311,7 @@ class History:
                 self._repeated(held)
             stream.sound = False
             return False
-        if stream.version == 0 and entry.previous == NO_PREVIOUS and entry.type not in FACTS:
+        if stream.version == 0 and entry.previous == NO_PREVIOUS and entry.type not in KNOWN:
             # Only the ledger's own streams are promised to begin at version 1.
             stream.version = entry.version - 1
             return True
@@ -337,7 +337,7 @@ class History:
 
     def _replay(self, held: _Held, position: int, stream: Stream) -> None:
         entry = held.entry
-        if entry.type not in FACTS:
+        if entry.type not in KNOWN:
             self.unknown[entry.type] += 1
             stream.unknown += 1
             self.replay.stop(entry, stream)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
-from infrastructure.codec import FACTS
+from infrastructure.codec import FACTS, KNOWN, CodecError, current_data, current_type
 from infrastructure.following import LogEntry
 from projections.store import Store
 
@@ -27,10 +27,11 @@ class Item:
     `stream` is a UUID as text. Many facts say all by their type; their bytes are never parsed.
     """
 
-    __slots__ = ("_entry", "_raw", "position", "stream", "type", "version")
+    __slots__ = ("_entry", "_raw", "position", "stored_type", "stream", "type", "version")
 
     def __init__(self, row: LogEntry) -> None:
-        self.position, self.stream, self.version, self.type, self._raw = row
+        self.position, self.stream, self.version, self.stored_type, self._raw = row
+        self.type = current_type(self.stored_type)
         self._entry: Mapping[str, Any] | None = None
 
     @property
@@ -54,9 +55,14 @@ class Item:
 
     def _parse(self) -> Mapping[str, Any]:
         try:
-            entry: Mapping[str, Any] = _DECODE(self._raw.decode())[0]
+            entry: dict[str, Any] = _DECODE(self._raw.decode())[0]
         except ValueError as err:
             raise ProjectionError(f"its bytes are not JSON: {err}") from err
+        if self.type != self.stored_type:
+            try:
+                entry["data"] = current_data(self.stored_type, entry["data"])
+            except CodecError as err:
+                raise ProjectionError(f"its data is not that of {self.stored_type}: {err}") from err
         self._entry = entry
         return entry
 
@@ -108,6 +114,6 @@ class Projection:
 
 
 def left_out(projections: Iterable[Projection]) -> list[str]:
-    """The types that none of the projections needs to see."""
+    """The types, as stored, that none of the projections needs to see."""
     wanted = {name for projection in projections for name in projection.handles}
-    return sorted(FACTS.keys() - wanted)
+    return sorted(name for name in KNOWN if current_type(name) not in wanted)

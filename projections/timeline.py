@@ -4,7 +4,7 @@ Every entry comes with its canonical bytes, so that whoever gets the answer can 
 hashes and the chain (DESIGN section 7).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -13,9 +13,10 @@ from uuid import UUID
 from domain.actor import Mode
 from domain.canonical import CanonicalError, Json, parse_json
 from domain.entry import EntryError, parse_time
-from domain.envelope import EnvelopeCreated
+from domain.envelope import EnvelopeCreated, ParticipantAdded
 from domain.ids import ProcessId
 from domain.signing import ProcessCreated
+from infrastructure.codec import current_type
 from infrastructure.reading import AsyncConnection
 
 
@@ -37,6 +38,11 @@ class TimelineEntry:
     data: Mapping[str, Json]
     personal: Mapping[str, str]
     raw: str
+
+    @property
+    def current_type(self) -> str:
+        """The name under which its fact would be stored today."""
+        return current_type(self.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ async def of_process(conn: AsyncConnection, process: ProcessId) -> Timeline | No
     Raises DamagedEntry. The caller compares `tenant` and `mode` with its own before showing anything.
     """
     entries = await _read(conn, [process.participant])
-    if not entries or entries[0].type != ProcessCreated.TYPE:
+    if not entries or entries[0].current_type != ProcessCreated.TYPE:
         return None
     if entries[0].data.get("envelope") != str(process.envelope):
         return None
@@ -76,11 +82,22 @@ async def of_process(conn: AsyncConnection, process: ProcessId) -> Timeline | No
 async def of_envelope(conn: AsyncConnection, envelope: UUID) -> Timeline | None:
     """The merged timeline of an envelope and its processes; otherwise as `of_process`."""
     first = await _read(conn, [envelope])
-    if not first or first[0].type != EnvelopeCreated.TYPE:
+    if not first or first[0].current_type != EnvelopeCreated.TYPE:
         return None
-    slots = cast(Sequence[Mapping[str, str]], first[0].data["participants"])
+    try:
+        participants = [UUID(slot["participant"]) for slot in _slots(first)]
+    except (KeyError, TypeError, ValueError) as err:
+        raise DamagedEntry(first[0].position, f"no participants: {err!r}") from err
     # Read again as one statement, so that all streams are seen at the same moment.
-    return _timeline(envelope, await _read(conn, [envelope, *(UUID(slot["participant"]) for slot in slots)]))
+    return _timeline(envelope, await _read(conn, [envelope, *participants]))
+
+
+def _slots(entries: Sequence[TimelineEntry]) -> Iterator[Mapping[str, Any]]:
+    """The places in an envelope, by the entries of its own stream."""
+    yield from cast(Sequence[Mapping[str, Any]], entries[0].data["participants"])
+    for entry in entries:
+        if entry.type == ParticipantAdded.TYPE:
+            yield cast(Mapping[str, Any], entry.data["slot"])
 
 
 def _timeline(envelope: UUID, entries: list[TimelineEntry]) -> Timeline:

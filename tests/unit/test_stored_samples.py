@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from domain.canonical import canonical_exact, parse_canonical
-from infrastructure.codec import FACTS, decode_fact, encode_fact
+from domain.envelope import EnvelopeCreated
+from domain.signing import ProcessCreated
+from infrastructure.codec import FACTS, KNOWN, UPCASTS, CodecError, current_data, current_type, decode_fact, encode_fact
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "facts.jsonl"
 
@@ -25,9 +27,51 @@ def test_a_stored_fact_is_read_and_spelled_as_before(sample: dict[str, object]) 
     assert isinstance(data, dict)
     assert isinstance(personal, dict)
     encoded = encode_fact(decode_fact(name, data, personal))
-    assert canonical_exact(encoded.data) == canonical_exact(data)
+    assert encoded.type == current_type(name)
+    assert canonical_exact(encoded.data) == canonical_exact(current_data(name, data))
     assert encoded.personal == personal
+    if name in FACTS:
+        assert current_data(name, data) is data
 
 
-def test_every_fact_has_a_sample() -> None:
-    assert {sample["type"] for sample in stored()} >= set(FACTS)
+def test_every_fact_has_a_sample_and_every_older_schema_too() -> None:
+    assert {sample["type"] for sample in stored()} == KNOWN
+
+
+@pytest.mark.parametrize("name", UPCASTS)
+def test_an_older_schema_has_a_name_of_its_own_and_leads_to_a_fact_of_today(name: str) -> None:
+    stem, _, number = name.rpartition("/")
+    assert name not in FACTS
+    assert current_type(name) in FACTS
+    present, _, now = current_type(name).rpartition("/")
+    assert present == stem
+    assert int(number) < int(now)
+
+
+@pytest.mark.parametrize("sample", [it for it in stored() if it["type"] in UPCASTS], ids=lambda sample: str(sample["type"]))
+def test_an_entry_of_an_older_schema_cannot_have_what_came_later(sample: dict[str, object]) -> None:
+    name, data, personal = sample["type"], sample["data"], sample["personal"]
+    assert isinstance(name, str)
+    assert isinstance(data, dict)
+    assert isinstance(personal, dict)
+    newer = current_data(name, data)
+    assert newer.keys() > data.keys()
+    with pytest.raises(CodecError, match="older schema has no field"):
+        decode_fact(name, dict(newer), personal)
+    with pytest.raises(CodecError):
+        decode_fact(current_type(name), data, personal)
+
+
+def test_an_envelope_of_the_first_schema_has_no_fields_and_no_copies() -> None:
+    sample = next(it for it in stored() if it["type"] == "envelope.created/1")
+    fact = decode_fact("envelope.created/1", sample["data"], sample["personal"])  # type: ignore[arg-type]
+    assert isinstance(fact, EnvelopeCreated)
+    assert (fact.fields, fact.copies, fact.location, fact.flow) == ((), (), None, None)
+
+
+def test_a_process_of_the_first_schema_may_be_signed_by_an_agent() -> None:
+    sample = next(it for it in stored() if it["type"] == "signing.process-created/1")
+    fact = decode_fact("signing.process-created/1", sample["data"], sample["personal"])  # type: ignore[arg-type]
+    assert isinstance(fact, ProcessCreated)
+    assert fact.human_only is False
+    assert fact.details is None

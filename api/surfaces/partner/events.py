@@ -16,6 +16,7 @@ from domain.actor import ActorKind
 from domain.envelope import (
     CertificateIssued,
     DeadlineExtended,
+    DocumentAdded,
     DocumentExecuted,
     EnvelopeCancelled,
     EnvelopeCompleted,
@@ -24,12 +25,14 @@ from domain.envelope import (
     EnvelopeExpired,
     EnvelopeFailed,
     EnvelopeSent,
+    ParticipantAdded,
     ParticipantCompleted,
     ParticipantFailed,
 )
 from domain.ids import IdError, ProcessId, event_id, parse_uuid
 from domain.signing import (
     ConsentGiven,
+    DocumentAssigned,
     DocumentSigned,
     DocumentViewed,
     InvitationBounced,
@@ -40,6 +43,7 @@ from domain.signing import (
     OtpSent,
     OtpVerified,
     ProcessCreated,
+    SessionOpened,
     SigningCancelled,
     SigningCompleted,
     SigningDeclined,
@@ -66,10 +70,12 @@ class Word(NamedTuple):
 #: A refusal to sign is a failed process, as in a document's status; `entry` tells the two apart.
 WORDS: Final[Mapping[str, Word]] = {
     ProcessCreated.TYPE: Word("PROCESS_CREATED"),
+    DocumentAssigned.TYPE: Word("DOCUMENT_ASSIGNED"),
     Invited.TYPE: Word("INVITATION_CREATED"),
     InvitationResent.TYPE: Word("INVITATION_RESENT"),
     InvitationDelivered.TYPE: Word("INVITATION_SENT"),
     InvitationBounced.TYPE: Word("INVITATION_BOUNCED", "FAILURE"),
+    SessionOpened.TYPE: Word("SESSION_OPENED"),
     Started.TYPE: Word("PROCESS_STARTED"),
     DocumentViewed.TYPE: Word("DOCUMENT_OPENED"),
     OtpSent.TYPE: Word("OTP_SENT"),
@@ -83,6 +89,8 @@ WORDS: Final[Mapping[str, Word]] = {
     SigningCancelled.TYPE: Word("PROCESS_CANCELLED"),
     SigningExpired.TYPE: Word("PROCESS_EXPIRED"),
     EnvelopeCreated.TYPE: Word("DOCUMENT_CREATED"),
+    DocumentAdded.TYPE: Word("FILE_ADDED"),
+    ParticipantAdded.TYPE: Word("PARTICIPANT_ADDED"),
     EnvelopeSent.TYPE: Word("DOCUMENT_SENT"),
     ParticipantCompleted.TYPE: Word("PARTICIPANT_COMPLETED"),
     ParticipantFailed.TYPE: Word("PARTICIPANT_FAILED", "FAILURE"),
@@ -130,7 +138,7 @@ async def _timeline(request: Request, process: str) -> Timeline | None:
 
 
 def _event(found: Timeline, entry: TimelineEntry, *, resent: bool) -> Event:
-    word = OTP_RESENT if resent and entry.type == OtpSent.TYPE else WORDS[entry.type]
+    word = OTP_RESENT if resent and entry.type == OtpSent.TYPE else WORDS[entry.current_type]
     of_document = entry.stream == found.envelope
     return Event(
         event_id=event_id(entry.at, entry.leaf),
