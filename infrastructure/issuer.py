@@ -175,7 +175,8 @@ class LocalIssuer:
 
 
 def _tenant(claims: Mapping[str, Any]) -> UUID:
+    value = claims.get("tenant")
     try:
-        return parse_uuid(claims.get("tenant"))  # type: ignore[arg-type] # whatever it is, it is refused as none
+        return parse_uuid(value if isinstance(value, str) else "")
     except IdError as err:
         raise TokenRefused("tenant is missing or unusable") from err
