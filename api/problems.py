@@ -39,6 +39,7 @@ REFUSALS: Final[Mapping[type[Refusal], int]] = {
     errors.LastTemplateVersion: 409,
     errors.TemplateInactive: 409,
     errors.LibraryDocumentNotFound: 404,
+    errors.ConsentNotFound: 404,
     errors.DocumentFileAlreadyStored: 409,
     errors.DocumentFileMissing: 409,
     errors.DocumentNotFinal: 409,

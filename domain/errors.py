@@ -125,6 +125,13 @@ class TemplateInactive(Refusal):
 
 
 @dataclass(eq=False)
+class ConsentNotFound(Refusal):
+    code = "consent-not-found"
+    sentence = "Consent {consent} does not exist."
+    consent: UUID
+
+
+@dataclass(eq=False)
 class LibraryDocumentNotFound(Refusal):
     code = "library-document-not-found"
     sentence = "Document {document} does not exist."

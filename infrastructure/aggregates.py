@@ -12,8 +12,9 @@ from typing import Any, Final, cast, get_args
 from uuid import UUID
 
 from domain import envelope as envelopes
-from domain import directory, erasure, library, template
+from domain import consent, directory, erasure, library, template
 from domain import signing as signings
+from domain.consent import Consent, ConsentCommand, ConsentFact
 from domain.coordination import PackageCommand
 from domain.directory import DirectoryCommand, DirectoryFact, Organization
 from domain.envelope import Envelope, EnvelopeFact
@@ -24,11 +25,11 @@ from domain.template import Template, TemplateCommand, TemplateFact
 from infrastructure.codec import Fact
 
 #: What may be asked of a single stream.
-LoneCommand = TemplateCommand | LibraryCommand | DirectoryCommand
+LoneCommand = TemplateCommand | LibraryCommand | DirectoryCommand | ConsentCommand
 Command = LoneCommand | PackageCommand
 
 #: What a stream's facts add up to.
-State = Template | LibraryDocument | Organization | Envelope | Signing | Erased
+State = Template | LibraryDocument | Organization | Consent | Envelope | Signing | Erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,15 @@ LONE: Final = (
         commands=get_args(DirectoryCommand),
         decide=directory.decide,
         stream="organization",
+    ),
+    Lone(
+        state=Consent,
+        facts=get_args(ConsentFact),
+        evolve=consent.evolve,
+        label=lambda state: "given" if state.withdrawn_at is None else "withdrawn",
+        commands=get_args(ConsentCommand),
+        decide=consent.decide,
+        stream="consent",
     ),
     Lone(
         state=Erased,

@@ -17,6 +17,7 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from domain.canonical import Json
+from domain.consent import ConsentFact
 from domain.directory import DirectoryFact
 from domain.entry import EntryError, format_time, parse_time
 from domain.envelope import EnvelopeCreated, EnvelopeFact
@@ -28,7 +29,7 @@ from domain.signing import ProcessCreated, SigningFact
 from domain.template import TemplateFact
 
 #: Every fact that the ledger stores.
-Fact = TemplateFact | LibraryFact | DirectoryFact | EnvelopeFact | SigningFact | SubjectErased
+Fact = TemplateFact | LibraryFact | DirectoryFact | ConsentFact | EnvelopeFact | SigningFact | SubjectErased
 
 FACTS: Final[Mapping[str, type[Any]]] = {fact.TYPE: fact for fact in get_args(Fact)}
 

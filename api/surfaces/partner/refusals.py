@@ -100,6 +100,7 @@ REFUSALS: Final[Mapping[type[Refusal], Build]] = {
     errors.TemplateFileAlreadyStored: _conflict("template_file_already_stored"),
     errors.LastTemplateVersion: _conflict("last_template_version"),
     errors.TemplateInactive: _conflict("template_inactive"),
+    errors.ConsentNotFound: lambda refusal, place: absent("Consent not found.", {}),
     errors.LibraryDocumentNotFound: lambda refusal, place: document_absent(place.get("documentId", str(refusal.document))),
     errors.DocumentFileAlreadyStored: _conflict("document_file_already_stored"),
     errors.DocumentFileMissing: _conflict("document_file_missing"),

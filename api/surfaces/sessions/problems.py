@@ -319,6 +319,7 @@ REFUSALS: Final[Mapping[type[Refusal], Refused]] = {
     errors.LastTemplateVersion: _field("document_ids"),
     errors.TemplateInactive: _field("document_ids"),
     errors.LibraryDocumentNotFound: _GONE,
+    errors.ConsentNotFound: _GONE,
     errors.DocumentFileAlreadyStored: _field("document_id"),
     errors.DocumentFileMissing: _field("document_id"),
     errors.DocumentNotFinal: _field("document_ids"),
