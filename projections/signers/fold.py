@@ -1,15 +1,13 @@
-"""Signers: each participant's signing as the surfaces show it."""
+"""How signers are folded: each participant's signing, and what each fact changes in it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, TypedDict
-from uuid import UUID
+from enum import StrEnum
+from typing import Final, TypedDict
 
-from domain.actor import Mode
 from domain.envelope import FailureReason
 from domain.signing import (
     ConsentGiven,
+    DocumentAssigned,
     DocumentSigned,
     DocumentViewed,
     InvitationBounced,
@@ -20,7 +18,7 @@ from domain.signing import (
     OtpSent,
     OtpVerified,
     ProcessCreated,
-    SignatureMode,
+    SessionOpened,
     SigningCancelled,
     SigningCompleted,
     SigningDeclined,
@@ -29,8 +27,6 @@ from domain.signing import (
     SigningStatus,
     Started,
 )
-from infrastructure.reading import AsyncConnection
-from infrastructure.vault import Reference
 from projections.projection import Item, Projection, ProjectionError
 from projections.store import Store, Table
 
@@ -44,16 +40,26 @@ CREATE TABLE signers (
     number                integer     NOT NULL,
     role                  text,
     modes                 text[]      NOT NULL,
+    human_only            boolean     NOT NULL,
     status                text        NOT NULL,
     documents             jsonb       NOT NULL,
     personal              text[]      NOT NULL,
     invitation            uuid,
     invitation_expires_at timestamptz,
+    invitation_status     text,
+    bounce_reason         text,
+    session               uuid,
+    session_version       bigint,
+    session_opened_at     timestamptz,
+    session_expires_at    timestamptz,
     created_at            timestamptz NOT NULL,
     created_position      bigint      NOT NULL,
     updated_at            timestamptz NOT NULL,
     invited_at            timestamptz,
     started_at            timestamptz,
+    viewed_at             timestamptz,
+    consented_at          timestamptz,
+    first_signed_at       timestamptz,
     ended_at              timestamptz,
     failure               text,
     reason_version        bigint
@@ -64,6 +70,14 @@ _INDEXES: Final = """
 CREATE INDEX signers_of_envelope ON signers (envelope);
 CREATE INDEX signers_in_order ON signers (tenant, mode, created_position);
 """
+
+
+class InvitationStatus(StrEnum):
+    """What is known of a message to a participant: that it was issued, and later whether it arrived."""
+
+    ISSUED = "issued"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
 
 
 class _Document(TypedDict):
@@ -80,16 +94,26 @@ class _Signer(TypedDict):
     number: int
     role: str | None
     modes: list[str]
+    human_only: bool
     status: str
     documents: list[_Document]
     personal: list[str]
     invitation: str | None
     invitation_expires_at: str | None
+    invitation_status: str | None
+    bounce_reason: str | None
+    session: str | None
+    session_version: int | None
+    session_opened_at: str | None
+    session_expires_at: str | None
     created_at: str
     created_position: int
     updated_at: str
     invited_at: str | None
     started_at: str | None
+    viewed_at: str | None
+    consented_at: str | None
+    first_signed_at: str | None
     ended_at: str | None
     failure: str | None
     reason_version: int | None
@@ -108,20 +132,38 @@ def _created(item: Item) -> _Signer:
         "number": data["number"],
         "role": data.get("role"),
         "modes": data["modes"],
+        "human_only": data["human_only"],
         "status": SigningStatus.CREATED,
-        "documents": [{"id": document["id"], "sha256": document["sha256"], "signed_at": None} for document in data["documents"]],
+        "documents": [_document(document) for document in data["documents"]],
         "personal": list(item.personal),
         "invitation": None,
         "invitation_expires_at": None,
+        "invitation_status": None,
+        "bounce_reason": None,
+        "session": None,
+        "session_version": None,
+        "session_opened_at": None,
+        "session_expires_at": None,
         "created_at": item.at,
         "created_position": item.position,
         "updated_at": item.at,
         "invited_at": None,
         "started_at": None,
+        "viewed_at": None,
+        "consented_at": None,
+        "first_signed_at": None,
         "ended_at": None,
         "failure": None,
         "reason_version": None,
     }
+
+
+def _document(reference: Mapping[str, str]) -> _Document:
+    return {"id": reference["id"], "sha256": reference["sha256"], "signed_at": None}
+
+
+def _document_assigned(row: _Signer, item: Item) -> None:
+    row["documents"].append(_document(item.data["document"]))
 
 
 def _invited(row: _Signer, item: Item) -> None:
@@ -133,6 +175,26 @@ def _invited(row: _Signer, item: Item) -> None:
 def _invitation_resent(row: _Signer, item: Item) -> None:
     row["invitation"] = item.data["invitation"]["id"]
     row["invitation_expires_at"] = item.data["invitation"]["expires_at"]
+    row["invitation_status"] = InvitationStatus.ISSUED
+    row["bounce_reason"] = None
+
+
+def _invitation_delivered(row: _Signer, item: Item) -> None:
+    if item.data["invitation"] == row["invitation"]:
+        row["invitation_status"] = InvitationStatus.DELIVERED
+
+
+def _invitation_bounced(row: _Signer, item: Item) -> None:
+    if item.data["invitation"] == row["invitation"]:
+        row["invitation_status"] = InvitationStatus.BOUNCED
+        row["bounce_reason"] = item.data["reason"]
+
+
+def _session_opened(row: _Signer, item: Item) -> None:
+    row["session"] = item.data["session"]["id"]
+    row["session_version"] = item.version
+    row["session_opened_at"] = item.at
+    row["session_expires_at"] = item.data["session"]["expires_at"]
 
 
 def _started(row: _Signer, item: Item) -> None:
@@ -140,7 +202,16 @@ def _started(row: _Signer, item: Item) -> None:
     row["started_at"] = item.at
 
 
+def _document_viewed(row: _Signer, item: Item) -> None:
+    row["viewed_at"] = row["viewed_at"] or item.at
+
+
+def _consent_given(row: _Signer, item: Item) -> None:
+    row["consented_at"] = row["consented_at"] or item.at
+
+
 def _document_signed(row: _Signer, item: Item) -> None:
+    row["first_signed_at"] = row["first_signed_at"] or item.at
     for document in row["documents"]:
         if document["id"] == item.data["document"]:
             document["signed_at"] = item.at
@@ -167,9 +238,15 @@ def _failed(row: _Signer, item: Item) -> None:
 
 
 _CHANGES: Final[Mapping[str, Callable[[_Signer, Item], None]]] = {
+    DocumentAssigned.TYPE: _document_assigned,
     Invited.TYPE: _invited,
     InvitationResent.TYPE: _invitation_resent,
+    InvitationDelivered.TYPE: _invitation_delivered,
+    InvitationBounced.TYPE: _invitation_bounced,
+    SessionOpened.TYPE: _session_opened,
     Started.TYPE: _started,
+    DocumentViewed.TYPE: _document_viewed,
+    ConsentGiven.TYPE: _consent_given,
     DocumentSigned.TYPE: _document_signed,
     SigningCompleted.TYPE: _ended(SigningStatus.COMPLETED),
     SigningDeclined.TYPE: _declined,
@@ -178,7 +255,7 @@ _CHANGES: Final[Mapping[str, Callable[[_Signer, Item], None]]] = {
     SigningExpired.TYPE: _ended(SigningStatus.EXPIRED),
 }
 
-_SKIPPED: Final = (InvitationDelivered, InvitationBounced, DocumentViewed, OtpSent, OtpVerified, OtpFailed, ConsentGiven)
+_SKIPPED: Final = (OtpSent, OtpVerified, OtpFailed)
 
 
 def _fold(store: Store, items: Sequence[Item]) -> None:
@@ -207,117 +284,3 @@ SIGNERS: Final = Projection(
     skips=frozenset(fact.TYPE for fact in _SKIPPED),
     fold=_fold,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SignedDocument:
-    """A document that a participant is to sign, by its SHA-256 (64 hex digits), and when that was done."""
-
-    id: UUID
-    sha256: str
-    signed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class SignerRow:
-    """A participant's signing as it stands; `id` is the participant's and the session's.
-
-    `created_position` is the log position of the fact that created it: the signer's numeric id.
-    `invitation` and its expiry are of the latest one. `ended_at` is the time of the terminal fact,
-    `failure` why the participant will not sign.
-    """
-
-    id: UUID
-    envelope: UUID
-    tenant: UUID
-    mode: Mode
-    number: int
-    role: str | None
-    modes: tuple[SignatureMode, ...]
-    status: SigningStatus
-    documents: tuple[SignedDocument, ...]
-    personal: frozenset[str]
-    invitation: UUID | None
-    invitation_expires_at: datetime | None
-    created_at: datetime
-    created_position: int
-    updated_at: datetime
-    invited_at: datetime | None
-    started_at: datetime | None
-    ended_at: datetime | None
-    failure: FailureReason | None
-    reason_version: int | None
-
-    @property
-    def completed_at(self) -> datetime | None:
-        return self.ended_at if self.status is SigningStatus.COMPLETED else None
-
-    @property
-    def name(self) -> Reference | None:
-        return self.reference("/name")
-
-    @property
-    def email(self) -> Reference | None:
-        return self.reference("/email")
-
-    @property
-    def phone(self) -> Reference | None:
-        return self.reference("/phone")
-
-    @property
-    def document_number(self) -> Reference | None:
-        return self.reference("/document_number")
-
-    @property
-    def reason(self) -> Reference | None:
-        """The reason given for declining."""
-        return None if self.reason_version is None else Reference(self.id, self.reason_version, "/reason")
-
-    def reference(self, path: str) -> Reference | None:
-        """Where the personal value at `path` of the creating entry stands; None if none was given."""
-        return Reference(self.id, 1, path) if path in self.personal else None
-
-
-_COLUMNS: Final = ", ".join(SignerRow.__dataclass_fields__)
-_SELECT: Final = f"SELECT {_COLUMNS} FROM read.signers"  # noqa: S608
-
-
-def _row(columns: Sequence[Any]) -> SignerRow:
-    values = dict(zip(SignerRow.__dataclass_fields__, columns, strict=True))
-    values["mode"] = Mode(values["mode"])
-    values["modes"] = tuple(SignatureMode(mode) for mode in values["modes"])
-    values["status"] = SigningStatus(values["status"])
-    values["documents"] = tuple(
-        SignedDocument(UUID(it["id"]), it["sha256"], None if it["signed_at"] is None else datetime.fromisoformat(it["signed_at"]))
-        for it in values["documents"]
-    )
-    values["personal"] = frozenset(values["personal"])
-    values["failure"] = None if values["failure"] is None else FailureReason(values["failure"])
-    return SignerRow(**values)
-
-
-async def get(conn: AsyncConnection, tenant: UUID, mode: Mode, participant: UUID) -> SignerRow | None:
-    """The participant's signing, or None if the tenant has no such one in this mode."""
-    found = await conn.execute(f"{_SELECT} WHERE id = %s AND tenant = %s AND mode = %s".encode(), [participant, tenant, mode])
-    columns = await found.fetchone()
-    return None if columns is None else _row(columns)
-
-
-async def of_envelopes(
-    conn: AsyncConnection, tenant: UUID, mode: Mode, envelopes: Sequence[UUID]
-) -> dict[UUID, tuple[SignerRow, ...]]:
-    """The signers of each of the envelopes, by envelope, in the order of their numbers, then of the envelope."""
-    found = await conn.execute(
-        f"{_SELECT} WHERE envelope = ANY(%s) AND tenant = %s AND mode = %s ORDER BY number, created_position".encode(),
-        [list(envelopes), tenant, mode],
-    )
-    signers: dict[UUID, tuple[SignerRow, ...]] = dict.fromkeys(envelopes, ())
-    for columns in await found.fetchall():
-        signer = _row(columns)
-        signers[signer.envelope] = (*signers[signer.envelope], signer)
-    return signers
-
-
-async def of_envelope(conn: AsyncConnection, tenant: UUID, mode: Mode, envelope: UUID) -> tuple[SignerRow, ...]:
-    """The signers of one envelope, in the order of their numbers; empty if the tenant has no such envelope."""
-    return (await of_envelopes(conn, tenant, mode, [envelope]))[envelope]
