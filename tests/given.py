@@ -13,17 +13,29 @@ from domain import coordination
 from domain import envelope as envelopes
 from domain import signing as signings
 from domain.actor import IdentityMethod, Mode, Provenance
-from domain.coordination import CreateEnvelope, Decision, Fact, PackageCommand, ParticipantCommand, Participate
-from domain.envelope import Document, Envelope, EnvelopeCreated, OnParticipantFail, OrderMode, Slot
+from domain.coordination import (
+    AddDocument,
+    AddParticipant,
+    CreateEnvelope,
+    Decision,
+    Fact,
+    PackageCommand,
+    ParticipantCommand,
+    Participate,
+)
+from domain.envelope import MAX_DOCUMENTS, Document, Envelope, EnvelopeCreated, OnParticipantFail, OrderMode, PlacedField, Slot
 from domain.errors import ImpossibleHistory, Refusal
 from domain.evidence import PackageHistory
+from domain.field import FieldType
 from domain.personal import Personal, Subject, SubjectKind, conceal
 from domain.signing import (
     Channel,
     DocumentReference,
     Invitation,
+    OpenSession,
     ProcessCreated,
     SendOtp,
+    Session,
     SessionToken,
     SignatureMethod,
     SignatureMode,
@@ -59,6 +71,7 @@ def personal(value: str, kind: SubjectKind = SubjectKind.ENVELOPE, key: str = "e
 
 
 PROVENANCE = Provenance(IdentityMethod.TOKEN)
+AGENT = Provenance(IdentityMethod.AGENT)
 
 
 @dataclass(frozen=True)
@@ -99,6 +112,10 @@ def document(number: int) -> Document:
     return Document(uid(100 + number), digest(f"document {number}"), 3)
 
 
+#: Of one document more than an envelope may have.
+HASHES = {document(it).id: document(it).sha256 for it in range(MAX_DOCUMENTS + 1)}
+
+
 def who(number: int) -> UUID:
     return uid(200 + number)
 
@@ -113,31 +130,69 @@ def creation(
     cooldown_seconds: int | None = None,
     shares: Sequence[Sequence[int]] | None = None,
     send: bool = True,
+    mode: Mode = Mode.LIVE,
+    in_person: Sequence[int] = (),
 ) -> CreateEnvelope:
-    """An envelope with a participant for each of `numbers`; `shares` says which documents each one signs."""
+    """An envelope with a participant for each of `numbers`.
+
+    `shares` says which documents each one signs, `in_person` for whom no agent may sign.
+    """
     pdfs = tuple(document(index) for index in range(documents))
     owned = shares or [range(documents)] * len(numbers)
     slots = tuple(Slot(who(index), number, tuple(pdfs[it].id for it in owned[index])) for index, number in enumerate(numbers))
-    hashes = {pdf.id: pdf.sha256 for pdf in pdfs}
-    created = EnvelopeCreated(TENANT, Mode.LIVE, pdfs, slots, order, on_fail, deadline, None, personal("subject"), None, None)
+    created = EnvelopeCreated(TENANT, mode, pdfs, slots, order, on_fail, deadline, None, personal("subject"), None, None)
     processes = {
-        slot.participant: ProcessCreated(
-            TENANT,
-            Mode.LIVE,
-            ENVELOPE,
-            slot.number,
-            tuple(DocumentReference(it, hashes[it]) for it in slot.documents),
-            (SignatureMode.EMAIL,),
-            personal(f"Person {index}", SubjectKind.PERSON, f"email:person{index}@example.com"),
-            None,
-            None,
-            None,
+        slot.participant: process(
+            slot,
+            index,
+            mode=mode,
             attempts_max=attempts_max,
             cooldown_seconds=cooldown_seconds,
+            human_only=index in in_person,
         )
         for index, slot in enumerate(slots)
     }
     return CreateEnvelope(ENVELOPE, created, processes, send)
+
+
+def process(slot: Slot, person: int, **settings: object) -> ProcessCreated:
+    """The process of a slot; its documents are numbered ones."""
+    created = ProcessCreated(
+        TENANT,
+        Mode.LIVE,
+        ENVELOPE,
+        slot.number,
+        tuple(DocumentReference(it, HASHES[it]) for it in slot.documents),
+        (SignatureMode.EMAIL,),
+        personal(f"Person {person}", SubjectKind.PERSON, f"email:person{person}@example.com"),
+        None,
+        None,
+        None,
+    )
+    return replace(created, **settings)  # type: ignore[arg-type]
+
+
+def add_document(pdf: int, *numbers: int) -> AddDocument:
+    """Adds a numbered document, for the numbered participants to sign."""
+    return AddDocument(ENVELOPE, document(pdf), tuple(who(number) for number in numbers))
+
+
+def add_participant(place: int, number: int, *pdfs: int, person: int | None = None, **settings: object) -> AddParticipant:
+    """Adds `who(place)`, with the numbered documents to sign; `person` is who that is, by default somebody new."""
+    slot = Slot(who(place), number, tuple(document(it).id for it in pdfs))
+    return AddParticipant(ENVELOPE, slot, process(slot, place if person is None else person, **settings))
+
+
+def placed(number: int, pdf: int = 0, page: int = 1) -> PlacedField:
+    return PlacedField(who(number), document(pdf).id, FieldType.SIGNATURE, page, 0, 0, 1, 1, required=True)
+
+
+def session(number: int, expires_at: datetime) -> Session:
+    return Session(uid(20_000 + number), digest(f"session {number}"), expires_at)
+
+
+def open_session(number: int, opened: Session) -> OpenSession:
+    return OpenSession(who(number), opened, personal("user"), NOW)
 
 
 def view(number: int, pdf: int = 0, token: SessionToken | None = None) -> ViewDocument:

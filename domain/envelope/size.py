@@ -28,20 +28,22 @@ def creation_bytes(created: EnvelopeCreated) -> int:
 
 def _bytes_of(value: Any, path_bytes: int) -> int:
     """`path_bytes` is the length of the JSON pointer to the value, which a commitment is listed under."""
-    if value is None:
-        return 0
     if isinstance(value, Personal):
         return path_bytes + _COMMITMENT_BYTES + len('"":,')
     if isinstance(value, UUID):
         return _UUID_BYTES
     if isinstance(value, datetime):
         return _TIME_BYTES
-    if isinstance(value, str | int):
-        return len(canonical(value))
+    if isinstance(value, int):
+        return len("false") if isinstance(value, bool) else len(str(value))
+    if isinstance(value, str):
+        return len(canonical(str(value)))
     if isinstance(value, tuple):
         longest = path_bytes + 1 + len(str(len(value)))
         return len("[]") + sum(_bytes_of(item, longest) + 1 for item in value)
-    names = [item.name for item in fields(value)]
+    members = [(len(item.name), getattr(value, item.name)) for item in fields(value)]
     return len("{}") + sum(
-        len(name) + len('"":,') + _bytes_of(getattr(value, name), path_bytes + 1 + len(name)) for name in names
+        _bytes_of(member, path_bytes + 1 + length) + (0 if isinstance(member, Personal) else length + len('"":,'))
+        for length, member in members
+        if member is not None
     )
