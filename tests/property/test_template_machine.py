@@ -1,5 +1,7 @@
 """Templates under commands that are allowed and commands that are not, and their tampered histories."""
 
+from dataclasses import replace
+
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -12,17 +14,23 @@ from domain.template import (
     DefineFields,
     DeleteTemplate,
     DeleteVersion,
+    DuplicateTemplate,
     Field,
     FieldsDefined,
     FieldType,
     FileStored,
+    ReviseTemplate,
     StoredFile,
     StoreFile,
     Template,
+    TemplateActivated,
     TemplateCommand,
     TemplateCreated,
+    TemplateDeactivated,
     TemplateDeleted,
     TemplateFact,
+    TemplateLocated,
+    TemplateRenamed,
     VersionAdded,
     VersionDeleted,
     decide,
@@ -42,11 +50,19 @@ fields = st.lists(
     st.builds(Field, st.sampled_from("abc"), st.just(FieldType.TEXT), st.sampled_from([None, 0, 1, 2, 3])), max_size=3
 ).map(tuple)
 versions = st.integers(1, 4)
+locations = st.sampled_from([uid(70), uid(71)])
+revisions = st.builds(
+    ReviseTemplate, st.just(ID), st.sampled_from([None, NAME]), st.none() | locations, st.sampled_from([None, True, False])
+)
 commands: st.SearchStrategy[TemplateCommand] = st.one_of(
     st.just(AddVersion(ID, NAME, None)),
     st.builds(StoreFile, st.just(ID), versions, files),
     st.builds(DefineFields, st.just(ID), fields),
     st.builds(DeleteVersion, st.just(ID), versions),
+    revisions,
+)
+duplicates = st.builds(
+    DuplicateTemplate, *map(st.just, (TENANT, Mode.LIVE, ID, NAME, None)), st.none() | files, fields, st.none() | locations
 )
 
 
@@ -58,9 +74,10 @@ def fold(facts: list[TemplateFact]) -> Template | None:
 
 
 class TemplateMachine(RuleBasedStateMachine):
-    @initialize()
-    def create(self) -> None:
+    @initialize(duplicate=duplicates)
+    def create(self, duplicate: DuplicateTemplate) -> None:
         self.facts: list[TemplateFact] = []
+        self.try_out(duplicate)
         self.try_out(CREATE)
 
     @rule(command=commands)
@@ -86,8 +103,13 @@ class TemplateMachine(RuleBasedStateMachine):
         self.facts += facts
         after = fold(self.facts)
         # Done once is done: again adds nothing, is about the next version, or finds nothing left.
-        if isinstance(command, StoreFile | DefineFields):
+        if isinstance(command, StoreFile | DefineFields | DuplicateTemplate):
             assert decide(command, after, NOW) == ()
+        if isinstance(command, ReviseTemplate):
+            assert after is not None
+            assert command.location in (None, after.location)
+            assert command.active in (None, after.active)
+            assert decide(replace(command, name=None), after, NOW) == ()
 
     @invariant()
     def versions_are_sound(self) -> None:
@@ -126,6 +148,12 @@ def command_of(fact: TemplateFact) -> TemplateCommand:
             return DeleteVersion(ID, fact.version)
         case TemplateDeleted():
             return DeleteTemplate(ID)
+        case TemplateRenamed():
+            return ReviseTemplate(ID, name=fact.name)
+        case TemplateLocated():
+            return ReviseTemplate(ID, location=fact.location)
+        case TemplateActivated() | TemplateDeactivated():
+            return ReviseTemplate(ID, active=isinstance(fact, TemplateActivated))
 
 
 def decidable(facts: list[TemplateFact]) -> bool:
@@ -151,7 +179,10 @@ def foldable(facts: list[TemplateFact]) -> bool:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[TemplateFact]:
-    facts: list[TemplateFact] = list(decide(CREATE, None, NOW))
+    try:
+        facts: list[TemplateFact] = list(decide(draw(duplicates), None, NOW))
+    except Refusal:
+        facts = list(decide(CREATE, None, NOW))
     for command in draw(st.lists(commands, min_size=3, max_size=12)) + draw(st.sampled_from([[], [DeleteTemplate(ID)]])):
         try:
             facts += decide(command, fold(facts), NOW)
@@ -191,5 +222,7 @@ def renumbered(fact: TemplateFact, data: st.DataObject) -> TemplateFact:
             return FieldsDefined(number, fact.fields)
         case VersionDeleted():
             return VersionDeleted(number)
+        case TemplateRenamed():
+            return TemplateRenamed(number, fact.name)
         case _:
             return fact

@@ -8,6 +8,8 @@ from domain.errors import (
     FieldOutsideDocument,
     LastTemplateVersion,
     TemplateFileAlreadyStored,
+    TemplateFileMissing,
+    TemplateInactive,
     TemplateNotFound,
     TemplateVersionNotFound,
     TooManyFields,
@@ -19,21 +21,28 @@ from domain.template import (
     DefineFields,
     DeleteTemplate,
     DeleteVersion,
+    DuplicateTemplate,
     Field,
     FieldsDefined,
     FieldType,
     FileStored,
+    ReviseTemplate,
     StoredFile,
     StoreFile,
     Template,
+    TemplateActivated,
     TemplateCommand,
     TemplateCreated,
+    TemplateDeactivated,
     TemplateDeleted,
     TemplateFact,
+    TemplateLocated,
+    TemplateRenamed,
     VersionAdded,
     VersionDeleted,
     decide,
     evolve,
+    usable_file,
 )
 from tests.given import TENANT, Given, digest, personal, uid
 
@@ -53,6 +62,9 @@ template = nothing.given(CREATED)
 two_versions = template.given(VersionAdded(2, NAME, None))
 with_file = template.given(FileStored(1, FILE))
 deleted = template.given(TemplateDeleted())
+inactive = with_file.given(TemplateDeactivated())
+HERE, THERE = uid(70), uid(71)
+OTHER_NAME = personal("Sublease")
 
 
 def test_a_template_begins_with_version_1() -> None:
@@ -68,7 +80,14 @@ def test_creating_a_template_again_adds_nothing() -> None:
 @pytest.mark.parametrize("start", [nothing, deleted])
 @pytest.mark.parametrize(
     "command",
-    [AddVersion(ID, NAME, None), StoreFile(ID, 1, FILE), DefineFields(ID, ()), DeleteVersion(ID, 1), DeleteTemplate(ID)],
+    [
+        AddVersion(ID, NAME, None),
+        StoreFile(ID, 1, FILE),
+        DefineFields(ID, ()),
+        DeleteVersion(ID, 1),
+        DeleteTemplate(ID),
+        ReviseTemplate(ID, active=True),
+    ],
 )
 def test_a_template_that_is_not_there_refuses_everything(
     start: Given[TemplateCommand, Template, TemplateFact], command: TemplateCommand
@@ -141,7 +160,65 @@ def test_a_template_is_deleted_whole() -> None:
     assert two_versions.when(DeleteTemplate(ID)) == (TemplateDeleted(),)
 
 
+def test_a_revision_changes_what_it_names_and_leaves_the_rest() -> None:
+    assert two_versions.when(ReviseTemplate(ID)) == ()
+    assert two_versions.when(ReviseTemplate(ID, name=OTHER_NAME)) == (TemplateRenamed(2, OTHER_NAME),)
+    assert two_versions.when(ReviseTemplate(ID, location=HERE)) == (TemplateLocated(HERE),)
+    assert two_versions.when(ReviseTemplate(ID, OTHER_NAME, HERE, active=False)) == (
+        TemplateRenamed(2, OTHER_NAME),
+        TemplateLocated(HERE),
+        TemplateDeactivated(),
+    )
+
+
+def test_what_is_so_already_is_not_revised() -> None:
+    located = template.given(TemplateLocated(HERE))
+    assert located.when(ReviseTemplate(ID, location=HERE)) == ()
+    assert located.when(ReviseTemplate(ID, location=THERE)) == (TemplateLocated(THERE),)
+    assert template.when(ReviseTemplate(ID, active=True)) == ()
+    assert inactive.when(ReviseTemplate(ID, active=False)) == ()
+    assert inactive.when(ReviseTemplate(ID, active=True)) == (TemplateActivated(),)
+
+
+def test_an_inactive_template_can_be_worked_on_but_not_used() -> None:
+    assert inactive.when(AddVersion(ID, NAME, None)) == (VersionAdded(2, NAME, None),)
+    with pytest.raises(TemplateInactive) as refused:
+        usable_file(inactive.state, ID)
+    assert refused.value.template == ID
+    assert usable_file(inactive.given(TemplateActivated()).state, ID) == FILE
+
+
+@pytest.mark.parametrize("start", [nothing, deleted])
+def test_a_template_that_is_not_there_cannot_be_used(start: Given[TemplateCommand, Template, TemplateFact]) -> None:
+    with pytest.raises(TemplateNotFound):
+        usable_file(start.state, ID)
+
+
+def test_a_template_is_used_with_the_file_of_its_current_version() -> None:
+    newer = with_file.given(VersionAdded(2, NAME, None))
+    with pytest.raises(TemplateFileMissing) as refused:
+        usable_file(newer.state, ID)
+    assert refused.value.version == 2
+    assert usable_file(newer.given(FileStored(2, OTHER)).state, ID) == OTHER
+
+
+def test_a_duplicate_begins_with_the_file_the_fields_and_the_location_of_the_other() -> None:
+    whole = DuplicateTemplate(TENANT, Mode.LIVE, ID, NAME, None, FILE, (field("a"),), HERE)
+    expected = (CREATED, FileStored(1, FILE), FieldsDefined(1, (field("a"),)), TemplateLocated(HERE))
+    assert nothing.when(whole) == expected
+    assert nothing.given(*expected).when(whole) == ()
+    assert nothing.when(DuplicateTemplate(TENANT, Mode.LIVE, ID, NAME, None, None, (), None)) == (CREATED,)
+
+
+def test_a_duplicate_obeys_the_rules_for_fields() -> None:
+    command = DuplicateTemplate(TENANT, Mode.LIVE, ID, NAME, None, FILE, (field("a", 3),), None)
+    assert nothing.refuses(command, FieldOutsideDocument).pages == 2
+
+
 EVERY_LATER_FACT = (
+    TemplateRenamed(1, NAME),
+    TemplateLocated(HERE),
+    TemplateDeactivated(),
     VersionAdded(2, NAME, None),
     FileStored(1, FILE),
     FieldsDefined(1, (field("a"),)),
@@ -177,6 +254,11 @@ IMPOSSIBLE: dict[str, tuple[Given[TemplateCommand, Template, TemplateFact], Temp
     "no change of fields": (template, FieldsDefined(1, ())),
     "too many fields": (template, FieldsDefined(1, tuple(field(f"f{it}") for it in range(MAX_FIELDS + 1)))),
     "the only version deleted": (template, VersionDeleted(1)),
+    "an old version renamed": (two_versions, TemplateRenamed(1, NAME)),
+    "an unknown version renamed": (template, TemplateRenamed(2, NAME)),
+    "located where it is": (template.given(TemplateLocated(HERE)), TemplateLocated(HERE)),
+    "made active while it is": (template, TemplateActivated()),
+    "made inactive twice": (inactive, TemplateDeactivated()),
     "a version deleted twice": (two_versions.given(VersionDeleted(1)), VersionDeleted(1)),
 }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from api.deps import Deps, Reference
@@ -16,7 +17,10 @@ from domain.envelope import Document, EnvelopeCreated, Slot, TemplateVersion
 from domain.errors import DuplicateParticipant
 from domain.personal import Personal, Subject, SubjectKind, person
 from domain.signing import DocumentReference, ProcessCreated
-from domain.template import StoredFile, Template, TemplateCreated, VersionAdded
+from domain.template import StoredFile, Template, TemplateCreated, TemplateRenamed, VersionAdded
+
+#: The facts that name a version of a template.
+_NAMING: Final = (TemplateCreated.TYPE, VersionAdded.TYPE, TemplateRenamed.TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +83,13 @@ async def _source(deps: Deps, caller: Caller, body: DocumentBody) -> _Source:
 
 
 async def _name(deps: Deps, template: UUID, number: int) -> str | None:
+    """What the version was named last."""
+    named = None
     for stored in await deps.recorder.read_stream(template):
-        if stored.type in (TemplateCreated.TYPE, VersionAdded.TYPE) and decode(stored.raw).data.get("version", 1) == number:
-            name = (await deps.reveal({"name": Reference(template, stored.version, "/name")}))["name"]
-            return name if isinstance(name, str) else None
-    return None
+        if stored.type in _NAMING and decode(stored.raw).data.get("version", 1) == number:
+            named = Reference(template, stored.version, "/name")
+    name = None if named is None else (await deps.reveal({"name": named}))["name"]
+    return name if isinstance(name, str) else None
 
 
 def _refuse_same_person(participants: Iterable[ParticipantBody]) -> None:
