@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from projections.directory import DIRECTORY
 from projections.documents import DOCUMENTS
 from projections.envelopes import ENVELOPES
 from projections.library import LIBRARY
@@ -9,7 +10,7 @@ from projections.projection import Projection
 from projections.signers import SIGNERS
 from projections.templates import TEMPLATES
 
-__all__ = ["DOCUMENTS", "ENVELOPES", "LIBRARY", "PROJECTIONS", "SIGNERS", "TEMPLATES", "Projection"]
+__all__ = ["DIRECTORY", "DOCUMENTS", "ENVELOPES", "LIBRARY", "PROJECTIONS", "SIGNERS", "TEMPLATES", "Projection"]
 
 #: All that have tables.
-PROJECTIONS: Final[tuple[Projection, ...]] = (ENVELOPES, SIGNERS, DOCUMENTS, TEMPLATES, LIBRARY)
+PROJECTIONS: Final[tuple[Projection, ...]] = (ENVELOPES, SIGNERS, DOCUMENTS, TEMPLATES, LIBRARY, DIRECTORY)

@@ -128,18 +128,10 @@ _ORGANIZATIONS: Final = Table[_Row](
     "organizations", ["id"], ["id", "number", "tenant", "mode", "name_entry", "slug_entry", *_TIMES]
 )
 _COMPANIES: Final = Table[_Row]("companies", ["id", "organization"], [*_PART, "name_entry", *_TIMES])
-_LOCATIONS: Final = Table[_Row](
-    "locations", ["id", "organization"], [*_PART, "company", "sort_order", "name_entry", *_TIMES]
-)
-_FLOWS: Final = Table[_Row](
-    "flows", ["id", "organization"], [*_PART, "location", "name_entry", "steps_entry", "active", *_TIMES]
-)
-_ROLES: Final = Table[_Row](
-    "roles", ["organization", "slug"], ["slug", "organization", "number", "permissions", *_TIMES]
-)
-_MEMBERS: Final = Table[_Row](
-    "members", ["id", "organization"], [*_PART, "entry", "personal", "role", *_TIMES, "left_at"]
-)
+_LOCATIONS: Final = Table[_Row]("locations", ["id", "organization"], [*_PART, "company", "sort_order", "name_entry", *_TIMES])
+_FLOWS: Final = Table[_Row]("flows", ["id", "organization"], [*_PART, "location", "name_entry", "steps_entry", "active", *_TIMES])
+_ROLES: Final = Table[_Row]("roles", ["organization", "slug"], ["slug", "organization", "number", "permissions", *_TIMES])
+_MEMBERS: Final = Table[_Row]("members", ["id", "organization"], [*_PART, "entry", "personal", "role", *_TIMES, "left_at"])
 _APPOINTMENTS: Final = Table[_Row](
     "appointments", ["id", "organization"], [*_PART, "member", "tiers", "vault", "locations", *_TIMES, "ended_at"]
 )
