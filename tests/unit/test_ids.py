@@ -6,7 +6,20 @@ from uuid import RFC_4122, UUID
 
 import pytest
 
-from domain.ids import IdError, ProcessId, event_id, is_sha256, milliseconds, parse_typed_id, parse_uuid, typed_id, ulid, uuid7
+from domain.ids import (
+    IdError,
+    ProcessId,
+    event_id,
+    is_sha256,
+    milliseconds,
+    parse_typed_id,
+    parse_ulid_id,
+    parse_uuid,
+    typed_id,
+    ulid,
+    ulid_id,
+    uuid7,
+)
 from tests.given import NOW, uid
 
 A, B = UUID("0190163d-8694-739b-aea5-966c26f8ad91"), UUID("f81d4fae-7dec-11d0-a765-00a0c91e6bf6")
@@ -157,3 +170,44 @@ def test_a_hash_is_64_lower_case_hex_digits() -> None:
     assert is_sha256(good)
     for bad in ("", good[:-1], good + "0", good.upper(), good[:-1] + "\n", good + "\n", good[:-1] + "g", "0x" + good[2:]):
         assert not is_sha256(bad)
+
+
+def test_a_uuid_is_spelled_as_the_ulid_of_its_bits() -> None:
+    """The example of TypeID 0.3.0, which spells the same digits in lower case."""
+    value = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+    assert ulid_id("doc", value) == "doc_01H455VB4PEX5VSKNK084SN02Q"
+    for each in (value, A, B, UUID(int=0), UUID(int=2**128 - 1)):
+        assert parse_ulid_id("doc", ulid_id("doc", each)) == each
+
+
+def test_a_uuid7_spelled_as_a_ulid_begins_with_the_ulid_s_time() -> None:
+    assert ulid_id("doc", uuid7(NOW, bytes(10)))[4:14] == ulid(NOW, bytes(10))[:10]
+
+
+ULID = "01H455VB4PEX5VSKNK084SN02Q"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "doc",
+        "doc_",
+        ULID,
+        f"env_{ULID}",
+        f"doc{ULID}",
+        f"doc_doc_{ULID}",
+        f"doc_{ULID.lower()}",
+        f"doc_{ULID[:-1]}",
+        f"doc_{ULID}0",
+        f"doc_{ULID}\n",
+        f"doc_8{ULID[1:]}",
+        f"doc_{ULID[:-1]}U",
+        f"doc_{ULID[:-1]}I",
+        f"doc_{ULID[:-1]}\u0661",
+        f"doc_{A.hex}",
+    ],
+)
+def test_no_other_spelling_of_a_ulid_is_read(text: str) -> None:
+    with pytest.raises(IdError):
+        parse_ulid_id("doc", text)
