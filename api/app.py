@@ -28,9 +28,11 @@ from infrastructure.invitations import Invitations, Sender
 from infrastructure.ledger import InvitationMint, Ledger
 from infrastructure.mail import mailer
 from infrastructure.notifications import LogListener
+from infrastructure.oidc import Oidc
 from infrastructure.reading import ReadGate
 from infrastructure.recorder import Recorder
 from infrastructure.repeats import Repeats
+from infrastructure.settings import Settings
 from infrastructure.urls import FileUrls
 from infrastructure.vault import Vault
 from projections import envelopes
@@ -89,6 +91,10 @@ async def _open(stack: AsyncExitStack, installation: Installation, clock: Clock)
     gate = await stack.enter_async_context(ReadGate(installation.urls.service, pool))
     vault = Vault(pool, installation.keys)
     mint = InvitationMint(installation.keys, timedelta(days=settings.session_lifetime_days), os.urandom)
+    oidc = Oidc(settings.oidc_issuers, clock, timedelta(seconds=settings.oidc_leeway_seconds))
+    stack.push_async_callback(oidc.close)
+    identity = Identity(pool, installation.keys, clock, oidc=oidc)
+    await _warn_of_unknown_tenants(settings, identity)
     return Deps(
         settings=settings,
         clock=clock,
@@ -99,10 +105,18 @@ async def _open(stack: AsyncExitStack, installation: Installation, clock: Clock)
         invitations=mint,
         reads=pool,
         gate=gate,
-        identity=Identity(pool, installation.keys, clock),
+        identity=identity,
         blobs=BlobStore.at(settings.blob_url),
         urls=FileUrls(settings.base_url, installation.keys.urls, timedelta(seconds=settings.url_lifetime_seconds), clock),
     )
+
+
+async def _warn_of_unknown_tenants(settings: Settings, identity: Identity) -> None:
+    """A tenant may be made later, so an issuer may name one that is not there yet; more often it is a slip."""
+    known = {tenant.id for tenant in await identity.tenants()}
+    for issuer in settings.oidc_issuers:
+        if issuer.tenant not in known:
+            log.warning("users of %s belong to tenant %s, which does not exist", issuer.issuer, issuer.tenant)
 
 
 async def _follow(stack: AsyncExitStack, installation: Installation, deps: Deps) -> tuple[asyncio.Task[None], ...]:

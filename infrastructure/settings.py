@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from infrastructure.issuers import OidcIssuer, distinct, read_issuers
 from infrastructure.rates import DEFAULTS, RateLimits
 
 PREFIX: Final = "COUNTERSIGN_"
@@ -155,6 +156,14 @@ class Settings(BaseModel):
         default_factory=lambda: dict(DEFAULTS),
         description="Requests of one credential, at once / per minute: sessions.live=100/1000,signing.user=off; or off for all. "
         "Classes and defaults: docs/operating.md.",
+    )
+    oidc_issuers: Annotated[tuple[OidcIssuer, ...], BeforeValidator(read_issuers), AfterValidator(distinct)] = Field(
+        (),
+        description='Issuers of users\' tokens, as JSON: [{"issuer": "https://login.example.com", "audience": "countersign", '
+        '"tenant": "ID", "mode": "live"}]. Optional: mode (live), jwks (discovered), algorithms. See docs/operating.md.',
+    )
+    oidc_leeway_seconds: int = Field(
+        30, ge=0, le=300, description="How far the clocks of this machine and of an issuer of tokens may differ."
     )
     secret_key: Key | None = Field(
         None, repr=False, description="32 random bytes in base64; signs URLs and tokens. Default: a file in the data folder."

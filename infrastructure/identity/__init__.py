@@ -29,9 +29,10 @@ from infrastructure.identity.records import (
     UnknownTenant,
     User,
 )
-from infrastructure.issuer import ADMINISTRATOR, ISSUER, LocalIssuer
+from infrastructure.issuer import ADMINISTRATOR, ISSUER, LocalIssuer, UserClaims
+from infrastructure.oidc import Oidc, OidcClaims
 from infrastructure.secrets import Keys
-from infrastructure.tokens import IssuerUnreachable, TokenExpired, TokenOfAnotherKind, TokenRefused
+from infrastructure.tokens import IssuerUnreachable, TokenExpired, TokenOfAnotherKind, TokenRefused, unverified
 
 __all__ = [
     "Administrator",
@@ -62,12 +63,18 @@ class Identity(Credentials):
     """All of it: tenants and credits, credentials, and whom a token names. `pool` is opened and closed by its owner."""
 
     def __init__(
-        self, pool: AsyncConnectionPool, keys: Keys, clock: Clock, random: Callable[[int], bytes] = secrets.token_bytes
+        self,
+        pool: AsyncConnectionPool,
+        keys: Keys,
+        clock: Clock,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+        oidc: Oidc | None = None,
     ) -> None:
         super().__init__(pool, keys, clock, random)
         # Of the master key, which is never changed: the same person keeps the same pseudonym.
         self._pseudonym_key = keys.lookup
         self._issuer = LocalIssuer(keys, clock, random)
+        self._oidc = oidc
 
     async def user(self, token: str) -> User:
         """The person whom a token of an issuer names.
@@ -75,17 +82,23 @@ class Identity(Credentials):
         Raises TokenRefused (TokenExpired, TokenOfAnotherKind) for a token that does not hold now,
         IssuerUnreachable when nobody can tell.
         """
-        claims = self._issuer.verify_user(token)
+        if self._oidc is None or unverified(token).claims.get("iss") == ISSUER:
+            local = self._issuer.verify_user(token)
+            return self._user(local.tenant, local.mode, ISSUER, local)
+        claims = await self._oidc.verify(token)
+        return self._user(claims.by.tenant, claims.by.mode, claims.by.issuer, claims)
+
+    def _user(self, tenant: UUID, mode: Mode, issuer: str, claims: UserClaims | OidcClaims) -> User:
         return User(
-            claims.tenant,
-            claims.mode,
-            ISSUER,
+            tenant,
+            mode,
+            issuer,
             claims.subject,
             claims.email,
             claims.name,
             claims.signed_in_at,
             claims.token_id,
-            self.pseudonym(claims.tenant, ISSUER, claims.subject),
+            self.pseudonym(tenant, issuer, claims.subject),
         )
 
     def pseudonym(self, tenant: UUID, issuer: str, subject: str) -> str:
