@@ -16,7 +16,7 @@ from api import pages
 from api.deps import Deps
 from api.dispatch import Dispatch
 from api.http import App, Receive, RequestLimits, Scope, Send
-from api.surfaces import files, health, partner, sessions, signer
+from api.surfaces import files, health, partner, sessions, signer, signing
 from infrastructure.blobs import BlobStore
 from infrastructure.clock import Clock, SystemClock
 from infrastructure.database import async_pool
@@ -66,7 +66,7 @@ async def running(installation: Installation, *, clock: Clock | None = None, fol
         await asyncio.to_thread(_prepare_read_models, installation)
         deps = await _open(stack, installation, clock or SystemClock())
         tasks = await _follow(stack, installation, deps) if followers else ()
-        built = {"partner": partner, "sessions": sessions, "files": files, "signer": signer}
+        built = {"partner": partner, "signing": signing, "sessions": sessions, "files": files, "signer": signer}
         surfaces = {name: surface.build(deps) for name, surface in built.items()}
         apps: dict[str, App] = {**surfaces}
         apps["health"] = health.build(deps)

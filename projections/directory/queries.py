@@ -1,6 +1,6 @@
 """The directory's queries. Each shows one tenant and mode; an id is a UUID or the number that surfaces show."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -215,6 +215,20 @@ async def location_ids(conn: AsyncConnection, tenant: UUID, mode: Mode, scope: S
         WHERE {_OF_TENANT} AND {_LOCATION_IN_SCOPE}"""  # noqa: S608
     known = {"tenant": tenant, "mode": mode, **_scoped(scope)}
     return frozenset(await _all(conn, query, known, lambda columns: UUID(str(columns[0]))))
+
+
+async def numbers(conn: AsyncConnection, tenant: UUID, mode: Mode, ids: Iterable[UUID]) -> Mapping[UUID, int]:
+    """The numbers of those of `ids` that are locations or flows of the tenant in this mode."""
+    wanted = list(set(ids))
+    if not wanted:
+        return {}
+    tables = (
+        f"SELECT t.id, t.number FROM read.{table} t JOIN read.organizations o ON o.id = t.organization"  # noqa: S608
+        f" WHERE {_OF_TENANT} AND t.id = ANY(%(ids)s)"
+        for table in ("locations", "flows")
+    )
+    found = await _all(conn, " UNION ALL ".join(tables), {"tenant": tenant, "mode": mode, "ids": wanted}, tuple)
+    return {id: number for id, number in found}
 
 
 async def flows(

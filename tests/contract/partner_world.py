@@ -100,9 +100,14 @@ class World:
     deps: Deps
     clock: OffsetClock
     database: DatabaseUrls
-    app: FastAPI
+    surfaces: Mapping[str, FastAPI]
     loop: asyncio.AbstractEventLoop
     http: httpx.Client
+
+    @property
+    def app(self) -> FastAPI:
+        """The partner surface."""
+        return self.surfaces["partner"]
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
@@ -264,7 +269,7 @@ def start(urls: DatabaseUrls, folder: Path, *, followers: bool = False, **change
             server = uvicorn.Server(uvicorn.Config(parts.app, lifespan="off", log_level="error", ws="none"))
             loop = asyncio.get_running_loop()
             # It listens already: what is sent before the server looks waits for it.
-            started.set_result((World(url, parts.deps, clock, urls, parts.surfaces["partner"], loop, http), server))
+            started.set_result((World(url, parts.deps, clock, urls, parts.surfaces, loop, http), server))
             await server.serve(sockets=[listening])
 
     def run() -> None:

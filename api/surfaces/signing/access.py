@@ -1,0 +1,66 @@
+"""Who calls: the bearer of an issuer's token, and whose assignments are this person's."""
+
+import re
+from typing import Annotated, Final, NoReturn
+from uuid import UUID
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
+
+from api.auth import Denied, Reason, UserCaller
+from api.auth import user as recognise_user
+from api.surfaces.signing.answers import INVALID_TOKEN, MISSING_TOKEN, NOT_FOUND, Failed, deps_of
+from domain.personal import Subject, person
+
+_SCHEME: Final = HTTPBearer(
+    scheme_name="Session",
+    bearerFormat="JWT",
+    description="A token of an OpenID Connect issuer that this installation knows, or of its own (`countersign token --user`).",
+    auto_error=False,
+)
+
+#: More digits than any position has; what is longer is no number that anybody was given.
+_NUMBER: Final = re.compile(r"[0-9]{1,40}", re.ASCII)
+_MAX_NUMBER: Final = 2**63 - 1
+
+
+async def _caller(request: Request, _: Annotated[object, Security(_SCHEME)]) -> UserCaller:
+    try:
+        return await recognise_user(request, deps_of(request))
+    except Denied as denied:
+        _deny(denied)
+
+
+def _deny(denied: Denied) -> NoReturn:
+    match denied.reason:
+        case Reason.MISSING | Reason.MALFORMED:
+            raise Failed(401, MISSING_TOKEN, {"WWW-Authenticate": "Bearer"}) from denied
+        case Reason.UNKNOWN | Reason.EXPIRED | Reason.WRONG_KIND:
+            raise Failed(401, INVALID_TOKEN, {"WWW-Authenticate": 'Bearer error="invalid_token"'}) from denied
+        case Reason.ISSUER_UNREACHABLE:
+            raise Failed(503, "The token's issuer cannot be reached; try again.", {"Retry-After": "2"}) from denied
+
+
+User = Annotated[UserCaller, Depends(_caller)]
+
+
+def email_subject(caller: UserCaller) -> Subject | None:
+    """The person that participants with the caller's verified e-mail address are; None without one."""
+    email = caller.user.email
+    return None if not email else person(caller.tenant, email=email, otherwise=UUID(int=0))
+
+
+async def person_of(request: Request, caller: UserCaller) -> UUID | None:
+    """The vault's id of the person that the caller's verified e-mail address names; None if nothing is stored about it."""
+    subject = email_subject(caller)
+    return None if subject is None else await deps_of(request).vault.subject_id(subject)
+
+
+def number(text: str, what: str) -> int:
+    """A numeric id of a path or query; raises Failed 400 for what is none, 404 for what nothing can have."""
+    if not _NUMBER.fullmatch(text):
+        raise Failed(400, f"Invalid {what} ID.")
+    found = int(text)
+    if found > _MAX_NUMBER:
+        raise Failed(404, NOT_FOUND)
+    return found

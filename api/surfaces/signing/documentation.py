@@ -1,0 +1,85 @@
+"""What the OpenAPI document says of each operation: its errors and its headers."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI
+from starlette.responses import Response
+
+from api.http import MAX_KEY_CHARACTERS
+from api.surfaces.signing.answers import ErrorAnswer
+
+_MEANINGS: Final[Mapping[int, str]] = {
+    400: "The body, a parameter or an id cannot be read.",
+    401: "The token is missing, malformed, expired or not one of an issuer known here.",
+    403: "The token is valid, but the role does not permit this.",
+    404: "It does not exist, or it is not visible to this account.",
+    409: "The present state does not allow it; nothing was changed.",
+    413: "The body is too large.",
+    415: "Send the body as `application/json`.",
+    429: "Too many requests; wait as long as `Retry-After` says. Off unless the settings name a limit.",
+    500: "A fault of the service; the request id leads to its cause.",
+    503: "The service cannot answer correctly now; try again.",
+}
+
+_IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A repeat with the same key gives the first answer and does nothing again; the same key with another"
+    " request is refused.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS},
+}
+
+_RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+
+
+def documented(
+    success: int, model: Any, *errors: int, body: Any = None, body_required: bool = True, changes: bool = False
+) -> dict[str, Any]:
+    """The arguments of a route that answers `model` (None: an empty body) with status `success`.
+
+    `errors` are the statuses it may fail with beside those that any route may; `changes` says that the
+    operation changes something and so honours `Idempotency-Key`; `body` is the model of its body.
+    """
+    statuses = sorted({*errors, 401, 429, 500, 503, *((400, 409) if changes else ()), *((400, 413, 415) if body else ())})
+    responses: dict[int | str, dict[str, Any]] = {
+        status: {
+            "model": ErrorAnswer,
+            "description": _MEANINGS[status],
+            **({"headers": _RETRY_AFTER} if status in (429, 503) else {}),
+        }
+        for status in statuses
+    }
+    if model is not None:
+        responses[success] = {"model": model, "description": "Done."}
+    extra: dict[str, Any] = {}
+    if changes:
+        extra["parameters"] = [_IDEMPOTENCY_KEY]
+    if body is not None:
+        schema = body.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
+        extra["requestBody"] = {"required": body_required, "content": {"application/json": {"schema": schema}}}
+    return {
+        "status_code": success,
+        "response_class": Response,
+        "response_model": None,
+        "responses": responses,
+        "openapi_extra": extra,
+    }
+
+
+class Documented(FastAPI):
+    """An application whose document holds what its operations do: bodies in it, the framework's own errors not."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            document = super().openapi()
+            schemas = document["components"]["schemas"]
+            for item in document["paths"].values():
+                for operation in item.values():
+                    operation["responses"].pop("422", None)
+                    for content in operation.get("requestBody", {}).get("content", {}).values():
+                        schemas.update(content["schema"].pop("$defs", {}))
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+        return self.openapi_schema or document
