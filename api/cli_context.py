@@ -2,19 +2,26 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, NoReturn, TypeVar
+from uuid import UUID
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from infrastructure.clock import SystemClock
 from infrastructure.database import DatabaseUnavailable, async_pool
-from infrastructure.identity import Identity
+from infrastructure.identity import Identity, Tenant
 from infrastructure.installation import Installation, InstallationError, open_installation
 from infrastructure.settings import Settings, SettingsError
 
 T = TypeVar("T")
+
+TenantOption = Annotated[UUID | None, typer.Option("--tenant", help="The tenant's id; may be left out while there is only one.")]
 
 
 def say(line: str) -> None:
@@ -54,3 +61,35 @@ def with_identity(work: Callable[[Identity], Coroutine[Any, Any, T]]) -> T:
 
     with installation() as opened:
         return asyncio.run(run(opened))
+
+
+async def choose_tenant(identity: Identity, wanted: UUID | None) -> Tenant:
+    """The tenant of this id, or the only one; else the command ends with what to do."""
+    tenants = {tenant.id: tenant for tenant in await identity.tenants()}
+    if wanted is not None:
+        if wanted not in tenants:
+            fail(f"There is no tenant {wanted}.")
+        return tenants[wanted]
+    if not tenants:
+        fail("There is no tenant yet: countersign tenant create NAME")
+    if len(tenants) > 1:
+        fail("There are several tenants; say which with --tenant (countersign tenant list shows them).")
+    return next(iter(tenants.values()))
+
+
+def show_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table for a person, tab-separated lines for a pipe."""
+    console = Console()
+    if not console.is_terminal:
+        for row in rows:
+            print("\t".join(row))
+        return
+    table = Table(*headings, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # as it stands: a name in brackets is no markup
+    console.print(table)
+
+
+def in_seconds(at: datetime) -> str:
+    """A time as people read it: 2026-11-20 22:30:00Z."""
+    return f"{at:%Y-%m-%d %H:%M:%S}Z"

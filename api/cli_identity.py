@@ -4,17 +4,14 @@ What a script wants goes to standard output, everything else to standard error.
 """
 
 import re
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from api.cli_context import fail, say, with_identity
+from api.cli_context import TenantOption, choose_tenant, fail, in_seconds, say, show_rows, with_identity
 from domain.actor import Mode
 from infrastructure.identity import BalanceOutOfRange, Identity, NotLimited, Tenant, TenantNameUnusable
 from infrastructure.issuer import MAX_LIFETIME
@@ -26,8 +23,6 @@ app.add_typer(_tenant_commands, name="tenant")
 app.add_typer(_credential_commands, name="credential")
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-TenantOption = Annotated[UUID | None, typer.Option("--tenant", help="The tenant's id; may be left out while there is only one.")]
 
 
 class CredentialKind(StrEnum):
@@ -56,7 +51,7 @@ def token(
     duration = _duration(lifetime)
 
     async def work(identity: Identity) -> str:
-        return identity.mint_admin_token((await _choose(identity, tenant)).id, duration)
+        return identity.mint_admin_token((await choose_tenant(identity, tenant)).id, duration)
 
     print(with_identity(work))
 
@@ -81,8 +76,10 @@ def list_tenants() -> None:
     async def work(identity: Identity) -> tuple[Tenant, ...]:
         return await identity.tenants()
 
-    rows = [(str(tenant.id), tenant.name, _time(tenant.created_at), _credits(tenant.balance)) for tenant in with_identity(work)]
-    _show(("tenant", "name", "created", "credits"), rows)
+    rows = [
+        (str(tenant.id), tenant.name, in_seconds(tenant.created_at), _credits(tenant.balance)) for tenant in with_identity(work)
+    ]
+    show_rows(("tenant", "name", "created", "credits"), rows)
 
 
 @_credential_commands.command("create")
@@ -100,7 +97,7 @@ def create_credential(
     """
 
     async def work(identity: Identity) -> tuple[str, str]:
-        owner = (await _choose(identity, tenant)).id
+        owner = (await choose_tenant(identity, tenant)).id
         if kind is CredentialKind.ORGANIZATION:
             key, secret = await identity.create_organization_key(owner, mode)
             return key.id, secret
@@ -128,13 +125,13 @@ def list_credentials(tenant: TenantOption = None) -> None:
                 found.method,
                 found.mode,
                 found.status,
-                _time(found.created_at),
-                _time(found.updated_at),
+                in_seconds(found.created_at),
+                in_seconds(found.updated_at),
             )
             for found in await identity.credentials(tenant)
         ]
 
-    _show(("credential", "tenant", "kind", "method", "mode", "status", "created", "changed"), with_identity(work))
+    show_rows(("credential", "tenant", "kind", "method", "mode", "status", "created", "changed"), with_identity(work))
 
 
 @_credential_commands.command("revoke")
@@ -161,7 +158,7 @@ def credits_(
         fail("Use one of --set, --add and --unlimited.")
 
     async def work(identity: Identity) -> int | None:
-        owner = (await _choose(identity, tenant)).id
+        owner = (await choose_tenant(identity, tenant)).id
         if balance is not None or unlimited:
             await identity.set_credits(owner, balance)
         if add is not None:
@@ -176,19 +173,6 @@ def credits_(
         fail(f"Nothing was changed: {err}.")
 
 
-async def _choose(identity: Identity, wanted: UUID | None) -> Tenant:
-    tenants = {tenant.id: tenant for tenant in await identity.tenants()}
-    if wanted is not None:
-        if wanted not in tenants:
-            fail(f"There is no tenant {wanted}.")
-        return tenants[wanted]
-    if not tenants:
-        fail("There is no tenant yet: countersign tenant create NAME")
-    if len(tenants) > 1:
-        fail("There are several tenants; say which with --tenant (countersign tenant list shows them).")
-    return next(iter(tenants.values()))
-
-
 def _duration(text: str) -> timedelta:
     match = re.fullmatch(r"([1-9]\d{0,8})([smhd])", text)
     duration = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
@@ -199,20 +183,3 @@ def _duration(text: str) -> timedelta:
 
 def _credits(balance: int | None) -> str:
     return "unlimited" if balance is None else str(balance)
-
-
-def _time(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}Z"
-
-
-def _show(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """A table for a person, tab-separated lines for a pipe."""
-    console = Console()
-    if not console.is_terminal:
-        for row in rows:
-            print("\t".join(row))
-        return
-    table = Table(*headings, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
