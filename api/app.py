@@ -10,13 +10,14 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse
+from starlette.requests import Request
 
 from api import pages
 from api.deps import Deps
 from api.dispatch import Dispatch
-from api.http import App, Receive, RequestLimits, Scope, Send
-from api.surfaces import files, health, partner, sessions, signer, signing
+from api.http import App, Labels, Receive, Scope, Send
+from api.problems import problem
+from api.surfaces import files, health, ledger, partner, sessions, signer, signing
 from infrastructure.blobs import BlobStore
 from infrastructure.clock import Clock, SystemClock
 from infrastructure.database import async_pool
@@ -66,13 +67,13 @@ async def running(installation: Installation, *, clock: Clock | None = None, fol
         await asyncio.to_thread(_prepare_read_models, installation)
         deps = await _open(stack, installation, clock or SystemClock())
         tasks = await _follow(stack, installation, deps) if followers else ()
-        built = {"partner": partner, "signing": signing, "sessions": sessions, "files": files, "signer": signer}
+        built = {"partner": partner, "signing": signing, "sessions": sessions, "ledger": ledger, "files": files, "signer": signer}
         surfaces = {name: surface.build(deps) for name, surface in built.items()}
         apps: dict[str, App] = {**surfaces}
         apps["health"] = health.build(deps)
         apps["pages"] = pages.build(surfaces)
         dispatch = Dispatch(apps, deps.settings.surface_hosts, lifespan=Starlette(), otherwise=_nowhere(deps))
-        yield Running(deps, dispatch, surfaces, tasks)
+        yield Running(deps, Labels(dispatch, deps), surfaces, tasks)
 
 
 def _prepare_read_models(installation: Installation) -> None:
@@ -158,15 +159,10 @@ async def _follow(stack: AsyncExitStack, installation: Installation, deps: Deps)
 
 
 def _nowhere(deps: Deps) -> App:
-    """Answers requests that no surface owns, as problem details (RFC 9457)."""
+    """Answers requests that no surface owns."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        problem = {
-            "type": "about:blank",
-            "title": "Not Found",
-            "status": 404,
-            "detail": f"No surface has the path {scope['path']}. See {deps.settings.base_url}/docs.",
-        }
-        await JSONResponse(problem, 404, media_type="application/problem+json")(scope, receive, send)
+        detail = f"No surface has the path {scope['path']}. See {deps.settings.base_url}/docs."
+        await problem(Request(scope), 404, "not-found", detail)(scope, receive, send)
 
-    return RequestLimits(answer, deps)
+    return answer

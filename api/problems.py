@@ -3,28 +3,21 @@
 The surfaces that speak like a published API have that API's errors instead.
 """
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from api.deps import BlobCorrupted, DatabaseUnavailable, RecorderUnavailable
 from api.http import json_answer, request_id, send_answer
+from api.troubles import Convention, Trouble, install
 from domain import errors
 from domain.errors import Refusal
 
-log = logging.getLogger(__name__)
-
 MEDIA_TYPE: Final = "application/problem+json"
-
-#: What a client that was told "not now" should wait before it asks again.
-RETRY_AFTER_SECONDS: Final = 1
 
 #: Status by refusal. Most of them no surface of ours can meet; they stand here so that none is without an answer.
 REFUSALS: Final[Mapping[type[Refusal], int]] = {
@@ -87,6 +80,7 @@ REFUSALS: Final[Mapping[type[Refusal], int]] = {
 #: Codes of what is refused before the request is understood.
 _CODES: Final = {
     400: "bad-request",
+    401: "unauthorized",
     403: "forbidden",
     404: "not-found",
     405: "method-not-allowed",
@@ -100,6 +94,13 @@ _DETAILS: Final = {404: "There is nothing at this path.", 405: "This path does n
 
 #: RFC 9110 has other words for these than some versions of Python.
 _TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
+class Fault(BaseModel):
+    """One thing that is wrong with a body."""
+
+    field: str = Field(description="Path of the field, dotted; empty for the body as a whole.")
+    message: str
 
 
 class Problem(BaseModel):
@@ -124,10 +125,33 @@ class Problem(BaseModel):
     detail: str
     code: str
     request_id: str = Field(alias="requestId")
+    errors: list[Fault] | None = Field(default=None, description="With `validation-failed`: each fault of the body.")
+    retry_after: int | None = Field(default=None, alias="retryAfter", description="With `rate-limited`: seconds.")
 
 
-def problem(request: Request, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """An error as an answer."""
+class Failed(Exception):
+    """Raised where a request cannot go on; `faults` are shown as `errors`."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, faults: Sequence[Fault] = ()
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers
+        self.faults = faults
+
+
+def problem(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> Response:
+    """An error as an answer; `more` are further members of it."""
     content: dict[str, Any] = {
         "type": "about:blank",
         "title": _TITLES.get(status) or HTTPStatus(status).phrase,
@@ -135,6 +159,7 @@ def problem(request: Request, status: int, code: str, detail: str, headers: Mapp
         "detail": detail,
         "code": code,
         "requestId": request_id(request),
+        **(more or {}),
     }
     response = send_answer(json_answer(status, content, MEDIA_TYPE))
     response.headers["cache-control"] = "no-store"
@@ -142,37 +167,45 @@ def problem(request: Request, status: int, code: str, detail: str, headers: Mapp
     return response
 
 
+def too_many(request: Request, retry_after_seconds: int) -> Response:
+    """The answer to who sends too many requests."""
+    detail = f"Too many requests; wait {retry_after_seconds} s."
+    return problem(request, 429, "rate-limited", detail, more={"retryAfter": retry_after_seconds})
+
+
 def answer_problems(app: FastAPI) -> None:
     """Gives `app` an answer to everything that is raised in it, but for what only that surface raises."""
+    install(app, Convention(_refused, _http, _trouble))
+    app.exception_handler(Failed)(_failed)
 
-    @app.exception_handler(Refusal)
-    async def refused(request: Request, refusal: Refusal) -> Response:
-        return problem(request, REFUSALS[type(refusal)], refusal.code, str(refusal))
 
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, err: HTTPException) -> Response:
-        detail = _DETAILS.get(err.status_code) or str(err.detail)
-        return problem(request, err.status_code, _CODES.get(err.status_code, "refused"), detail, err.headers)
+async def _failed(request: Request, err: Failed) -> Response:
+    faults = [fault.model_dump() for fault in err.faults]
+    return problem(request, err.status, err.code, err.detail, err.headers, {"errors": faults} if faults else None)
 
-    @app.exception_handler(DatabaseUnavailable)
-    @app.exception_handler(RecorderUnavailable)
-    async def unavailable(request: Request, err: Exception) -> Response:
-        log.warning("%s: the database is out of reach: %s", request_id(request), err)
-        detail = "The database is out of reach; try again. Sending the same again does no harm."
-        return problem(request, 503, "unavailable", detail, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
-    @app.exception_handler(BlobCorrupted)
-    async def corrupted(request: Request, err: BlobCorrupted) -> Response:
-        log.critical("%s: %s", request_id(request), err)
-        return problem(
-            request, 500, "file-damaged", "The stored file is not the one that was uploaded any more; it is not shown."
-        )
+def _refused(request: Request, refusal: Refusal) -> Response:
+    return problem(request, REFUSALS[type(refusal)], refusal.code, str(refusal))
 
-    @app.exception_handler(ClientDisconnect)
-    async def gone(request: Request, err: ClientDisconnect) -> Response:
-        return problem(request, 400, "incomplete", "The connection ended before everything had arrived.")
 
-    @app.exception_handler(Exception)
-    async def broken(request: Request, err: Exception) -> Response:
-        log.error("%s failed", request_id(request), exc_info=err)
-        return problem(request, 500, "internal-error", "Something went wrong here; the log has more under the request's id.")
+def _http(request: Request, err: HTTPException) -> Response:
+    detail = _DETAILS.get(err.status_code) or str(err.detail)
+    return problem(request, err.status_code, _CODES.get(err.status_code, "refused"), detail)
+
+
+#: Status, code and sentence for what keeps a request from its answer.
+_TROUBLES: Final[Mapping[Trouble, tuple[int, str, str]]] = {
+    Trouble.INCOMPLETE: (400, "incomplete", "The connection ended before everything had arrived."),
+    Trouble.TOO_LARGE: (422, "too-much", "All of it together is too large to be recorded."),
+    Trouble.UNAVAILABLE: (
+        503,
+        "unavailable",
+        "The database is out of reach, or what is read from it is behind; try again. Sending the same again does no harm.",
+    ),
+    Trouble.DAMAGED: (500, "file-damaged", "The stored file is not the one that was uploaded any more; it is not shown."),
+    Trouble.BROKEN: (500, "internal-error", "Something went wrong here; the log has more under the request's id."),
+}
+
+
+def _trouble(request: Request, trouble: Trouble) -> Response:
+    return problem(request, *_TROUBLES[trouble])

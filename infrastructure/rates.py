@@ -35,6 +35,7 @@ DEFAULTS: Final[Mapping[str, Rate | None]] = {
     "sessions.user": Rate(10, 100),
     "sessions.token": Rate(10, 100),
     "sessions.none": Rate(10, 100),
+    "ledger.key": Rate(100, 1000),
     "ledger.live": Rate(100, 1000),
     "ledger.test": Rate(25, 250),
     "ledger.user": Rate(10, 100),

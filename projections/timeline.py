@@ -55,6 +55,14 @@ class Timeline:
     entries: tuple[TimelineEntry, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The position of the log's last entry, and its time; 0 and None for an empty log."""
+
+    position: int
+    at: datetime | None
+
+
 class DamagedEntry(Exception):
     """The stored bytes are not an entry, so there is no timeline to show; `countersign fsck` tells more."""
 
@@ -77,6 +85,34 @@ async def of_process(conn: AsyncConnection, process: ProcessId) -> Timeline | No
     if entries[0].data.get("envelope") != str(process.envelope):
         return None
     return _timeline(process.envelope, entries)
+
+
+async def of_participant(conn: AsyncConnection, participant: UUID) -> Timeline | None:
+    """The timeline of the one signing that a participant has; otherwise as `of_process`."""
+    entries = await _read(conn, [participant])
+    if not entries or entries[0].current_type != ProcessCreated.TYPE:
+        return None
+    try:
+        return _timeline(UUID(cast(str, entries[0].data["envelope"])), entries)
+    except (KeyError, TypeError, ValueError) as err:
+        raise DamagedEntry(entries[0].position, f"no envelope: {err!r}") from err
+
+
+async def of_number(conn: AsyncConnection, number: int) -> Timeline | None:
+    """The timeline of the envelope or of the process whose first entry has the position `number`; otherwise as `of_process`."""
+    found = await conn.execute("SELECT stream FROM public.log WHERE position = %s AND version = 1", [number])
+    row = await found.fetchone()
+    if row is None:
+        return None
+    return await of_envelope(conn, row[0]) or await of_participant(conn, row[0])
+
+
+async def head(conn: AsyncConnection) -> Head:
+    """Where the log ends now."""
+    row = await (await conn.execute("SELECT position, at FROM public.log_head")).fetchone()
+    if row is None:
+        raise LookupError("the log has no head: the database was not migrated")
+    return Head(row[0], row[1] if row[0] else None)
 
 
 async def of_envelope(conn: AsyncConnection, envelope: UUID) -> Timeline | None:

@@ -496,6 +496,6 @@ async def test_a_database_out_of_reach_is_said_so_and_the_token_is_not(
             await world.decline(sent, token=token),
         ):
             problem(answer, 503, "unavailable")
-            assert answer.headers["retry-after"] == "1"
+            assert answer.headers["retry-after"] == "2"
         assert caplog.text
         assert token not in caplog.text

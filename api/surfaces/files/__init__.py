@@ -5,7 +5,7 @@ and at once when the credential that asked for it is revoked.
 """
 
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, Field
@@ -96,15 +96,16 @@ def build(deps: Deps) -> FastAPI:
         await _require_active(deps, grant.actor)
         return send_answer(await _store(deps, grant, request))
 
-    @app.api_route(
-        "/files/download/{token}",
-        methods=["GET", "HEAD"],
-        response_class=Response,
-        responses={
+    shown: dict[str, Any] = {
+        "response_class": Response,
+        "responses": {
             200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}},
             **_documented(_ERRORS),
         },
-    )
+    }
+
+    @app.head("/files/download/{token}", **shown)
+    @app.get("/files/download/{token}", **shown)
     async def download(token: str, request: Request) -> Response:
         """The file, as it was stored: its SHA-256 is checked on the way out and sent as `Repr-Digest`."""
         grant = deps.urls.open(token, request.method)

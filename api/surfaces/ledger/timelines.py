@@ -1,0 +1,143 @@
+"""The log as it is: a process's or an envelope's timeline, and where the log ends."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from api.auth import Caller, UserCaller
+from api.deps import Deps
+from api.http import json_answer, send_answer
+from api.problems import Failed
+from api.surfaces.ledger.access import ANYONE, anyone, deps_of
+from api.surfaces.ledger.documentation import documented
+from api.surfaces.ledger.models import Event, Head, Timeline
+from domain.entry import format_time
+from domain.ids import IdError, ProcessId, event_id, parse_typed_id, parse_uuid
+from domain.personal import person
+from projections import signers, timeline
+from projections.timeline import DamagedEntry, TimelineEntry
+
+router = APIRouter(prefix="/v1/ledger", tags=["Log"])
+
+#: Positions are PostgreSQL's bigint.
+_POSITION: Final = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+_MAX_POSITION: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Participant:
+    """Who has one signing, by which it is known too."""
+
+    id: UUID
+
+
+_ID: Final = (
+    "A process id (`<envelopeId>-<participantId>`) or an envelope's, in the spelling of any surface: a UUID, `env_...`,"
+    " a number; a process also by `sgs_...`, `sgn_...` or its signer's number."
+)
+
+
+@router.get("/timeline/{id}", summary="What happened, from the log itself", **documented(200, Timeline, ANYONE, 404))
+async def show(request: Request, id: Annotated[str, Path(description=_ID)]) -> Response:
+    """The entries in the order of the log, each with the bytes that are hashed, so that anyone can recompute the chain.
+
+    A person who signed in sees the envelopes that they are a signer of.
+    """
+    deps, caller = deps_of(request), await anyone(request)
+    try:
+        found = await _find(deps, id)
+    except DamagedEntry as err:
+        raise Failed(500, "entry-damaged", f"The stored bytes at position {err.position} are not an entry any more.") from err
+    if found is None or found.tenant != caller.tenant or found.mode is not caller.mode:
+        raise _absent()
+    if not await _permitted(deps, caller, found.envelope):
+        raise _absent()
+    shown = Timeline(
+        envelope_id=str(found.envelope),
+        mode=found.mode,
+        processes=sorted({name for entry in found.entries if (name := _process(found.envelope, entry)) is not None}),
+        events=[_event(found.envelope, entry) for entry in found.entries],
+    )
+    return send_answer(json_answer(200, shown.model_dump(mode="json", by_alias=True)))
+
+
+@router.get("/head", summary="Where the log ends", **documented(200, Head, ANYONE))
+async def head(request: Request) -> Response:
+    """The whole ledger's head, of all tenants: every position up to it is taken, and none after it."""
+    await anyone(request)
+    async with deps_of(request).reads.connection() as connection:
+        found = await timeline.head(connection)
+    shown = Head(position=found.position, at=None if found.at is None else format_time(found.at))
+    return send_answer(json_answer(200, shown.model_dump(mode="json", by_alias=True)))
+
+
+def _absent() -> Failed:
+    return Failed(404, "not-found", "There is no such process or envelope.")
+
+
+async def _find(deps: Deps, text: str) -> timeline.Timeline | None:
+    """The timeline that an id names, whoever owns it; None for what is no id."""
+    async with deps.reads.connection() as connection:
+        match _parse(text):
+            case ProcessId() as process:
+                return await timeline.of_process(connection, process)
+            case int(number):
+                return await timeline.of_number(connection, number)
+            case UUID() as envelope:
+                return await timeline.of_envelope(connection, envelope)
+            case _Participant(participant):
+                return await timeline.of_participant(connection, participant)
+            case None:
+                return None
+
+
+def _parse(text: str) -> ProcessId | UUID | int | _Participant | None:
+    """An envelope's UUID, a process, a number, or a participant by its spelling; None for what is none of them."""
+    if _POSITION.fullmatch(text):
+        return number if (number := int(text)) <= _MAX_POSITION else None
+    prefix = text.partition("_")[0]
+    try:
+        if prefix == "env":
+            return parse_typed_id(prefix, text)
+        if prefix in ("sgs", "sgn"):
+            return _Participant(parse_typed_id(prefix, text))
+        return ProcessId.parse(text) if len(text) > 36 else parse_uuid(text)
+    except IdError:
+        return None
+
+
+async def _permitted(deps: Deps, caller: Caller, envelope: UUID) -> bool:
+    """Whether the caller may see an envelope of their tenant: a key may see all, a person what they are a signer of."""
+    if not isinstance(caller, UserCaller):
+        return True
+    if caller.user.email is None:
+        return False
+    subject = await deps.vault.subject_id(person(caller.tenant, email=caller.user.email, otherwise=envelope))
+    if subject is None:
+        return False
+    await deps.gate.wait(("envelopes", "signers"), deps.settings.read_wait_seconds)
+    async with deps.reads.connection() as connection:
+        return bool(await signers.of_person_in(connection, caller.tenant, caller.mode, subject, envelope))
+
+
+def _process(envelope: UUID, entry: TimelineEntry) -> str | None:
+    return None if entry.stream == envelope else str(ProcessId(envelope, entry.stream))
+
+
+def _event(envelope: UUID, entry: TimelineEntry) -> Event:
+    return Event(
+        event_id=event_id(entry.at, entry.leaf),
+        type=entry.type,
+        at=format_time(entry.at),
+        stream=str(entry.stream),
+        process_id=_process(envelope, entry),
+        version=entry.version,
+        position=entry.position,
+        hash=entry.leaf.hex(),
+        previous_hash=entry.previous.hex(),
+        entry=entry.raw,
+    )
