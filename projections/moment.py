@@ -10,7 +10,7 @@ _POSITION_DIGITS: Final = 19
 _MAX_POSITION: Final = 2**63 - 1
 _MICROSECOND_DIGITS: Final = 6
 
-_FRACTION: Final = re.compile(r"(?<=:\d\d)\.(\d{1,64})", re.ASCII)
+_FRACTION: Final = re.compile(r"(?<=:\d\d)[.,](\d{1,64})(?![.,\d])", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,7 +25,8 @@ class Moment:
 
     def spell(self) -> str:
         """An ISO 8601 time, whose digits after the microseconds are the position: exact, and a time to whoever reads it."""
-        return f"{self.at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}{self.position:0{_POSITION_DIGITS}d}Z"
+        at = self.at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+        return f"{at}{self.position:0{_POSITION_DIGITS}d}Z"
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
@@ -33,6 +34,8 @@ class Moment:
         found = _FRACTION.search(text)
         digits = "" if found is None else found[1]
         whole = text if found is None else text[: found.start()] + text[found.end() :]
+        if "." in whole or "," in whole:
+            return None
         try:
             at = datetime.fromisoformat(whole)
             at = (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)

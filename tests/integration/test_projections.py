@@ -1,9 +1,8 @@
 """What the read models show: the state that the deciders have, by whichever way it was folded."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, timedelta
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,21 +12,43 @@ from hypothesis import strategies as st
 from domain import coordination, template
 from domain.actor import Mode
 from domain.entry import decode
-from domain.envelope import Envelope, EnvelopeStatus, FailureReason, SlotStatus
-from domain.signing import Signing, SigningStatus
+from domain.envelope import (
+    DocumentAdded,
+    Envelope,
+    EnvelopeCreated,
+    EnvelopeSent,
+    EnvelopeStatus,
+    FailureReason,
+    Slot,
+    SlotStatus,
+)
+from domain.signing import (
+    ConsentGiven,
+    DocumentSigned,
+    DocumentViewed,
+    InvitationBounced,
+    InvitationDelivered,
+    Invited,
+    OtpFailed,
+    OtpSent,
+    OtpVerified,
+    ProcessCreated,
+    SessionOpened,
+    Signing,
+    SigningStatus,
+    Started,
+)
 from domain.template import Template
-from infrastructure.database import DatabaseUrls, async_pool, connect
+from infrastructure.codec import Fact, decode_fact
+from infrastructure.database import DatabaseUrls, connect
 from infrastructure.following import Connection
 from infrastructure.reading import AsyncConnection
 from infrastructure.vault import Reference
-from projections import PROJECTIONS, envelopes, rebuild, signers, templates
+from projections import PROJECTIONS, documents, envelopes, rebuild, signers, templates
 from projections.rebuild import ensure_tables
-from projections.runner import Runner
-from tests.histories import START, RecordedLog
-from tests.integration.read_side import append
-from tests.wanderer import Wanderer
-
-T = TypeVar("T")
+from projections.signers import InvitationStatus
+from tests.histories import START, RecordedLog, Row
+from tests.integration.read_side import Roamer, append, catch_up, query
 
 TABLES = [table for projection in PROJECTIONS for table in projection.tables]
 
@@ -39,22 +60,6 @@ def owner(database: DatabaseUrls) -> Iterator[Connection]:
         yield conn
 
 
-def catch_up(database: DatabaseUrls, batch: int = 500) -> None:
-    with connect(database.service) as conn:
-        while Runner(batch=batch).step(conn):
-            pass
-
-
-def query(database: DatabaseUrls, ask: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-    """The answer of a query, through a pool such as the API's."""
-
-    async def run() -> T:
-        async with async_pool(database.service) as pool, pool.connection() as conn:
-            return await ask(conn)
-
-    return asyncio.run(run())
-
-
 def contents(conn: Connection) -> dict[str, list[Any]]:
     """All rows of all tables, in the order of their text."""
     found = {
@@ -63,39 +68,104 @@ def contents(conn: Connection) -> dict[str, list[Any]]:
     return found | {"positions": conn.execute("SELECT * FROM read.positions ORDER BY projection").fetchall()}
 
 
+Told = list[tuple[Row, datetime, Fact]]
+
+
+def told(log: RecordedLog, stream: UUID) -> Told:
+    """The facts of a stream, with their entries and times."""
+    entries = [(row, decode(row.raw)) for row in log.rows if row.stream == stream]
+    return [(row, entry.at, decode_fact(entry.type, entry.data, entry.personal)) for row, entry in entries]
+
+
+def first(facts: Told, *kinds: type[Any]) -> datetime | None:
+    """When the first fact of these kinds happened."""
+    return min((at for _, at, fact in facts if isinstance(fact, kinds)), default=None)
+
+
 async def check_envelope(conn: AsyncConnection, log: RecordedLog, envelope: UUID, state: Envelope) -> None:
     row = await envelopes.get(conn, log.tenant, Mode.LIVE, envelope)
     assert row is not None
-    own = [entry for entry in log.rows if entry.stream == envelope]
+    own = told(log, envelope)
+    theirs = [told(log, who) for who in state.slots]
     outcomes = list(state.outcomes.values())
-    assert (row.status, row.order_mode, row.on_participant_fail, row.deadline) == (
+    assert (row.status, row.order_mode, row.on_participant_fail, row.deadline, row.declined_by) == (
         state.status,
         state.order,
         state.on_participant_fail,
         state.deadline,
+        state.declined_by if state.status is EnvelopeStatus.DECLINED else None,
     )
     assert row.participants == tuple(state.slots)
     assert (row.completed, row.failed) == (outcomes.count(SlotStatus.COMPLETED), outcomes.count(SlotStatus.FAILED))
-    assert [(it.id, it.sha256, it.pages) for it in row.documents] == [(it.id, it.sha256, it.pages) for it in state.documents]
+    assert [(it.id, it.sha256, it.pages, it.source) for it in row.documents] == [
+        (it.id, it.sha256, it.pages, it.source) for it in state.documents
+    ]
     assert {it.id for it in row.documents if it.executed_sha256} == state.executed
     assert (row.certificate_sha256 is not None) is state.certified
     assert (row.ended_at is not None) is state.status.final
-    assert row.created_position == own[0].position
-    assert (row.subject, row.message, row.title(0)) == (
-        Reference(envelope, 1, "/subject"),
-        None,
-        Reference(envelope, 1, "/documents/0/title"),
-    )
-    cancelled = [entry for entry in own if entry.type == "envelope.cancelled/1" and b'"/reason"' in entry.raw]
+    created = own[0][2]
+    assert isinstance(created, EnvelopeCreated)
+    assert row.created_position == row.number == own[0][0].position
+    assert (row.location, row.flow, row.fields) == (created.location, created.flow, created.fields)
+    assert (row.subject, row.message) == (Reference(envelope, 1, "/subject"), None)
+    assert [(it.id, it.name, it.email, it.details is not None) for it in row.copies] == [
+        (
+            it.id,
+            Reference(envelope, 1, f"/copies/{at}/name"),
+            Reference(envelope, 1, f"/copies/{at}/email"),
+            it.details is not None,
+        )
+        for at, it in enumerate(created.copies)
+    ]
+    cancelled = [entry for entry, _, _ in own if entry.type == "envelope.cancelled/1" and b'"/reason"' in entry.raw]
     assert row.reason == (Reference(envelope, cancelled[0].version, "/reason") if cancelled else None)
-    starts = {entry.stream for entry in log.rows if entry.type == "signing.started/1"}
-    assert row.started is not starts.isdisjoint(state.slots)
+    assert row.sent_at == first(own, EnvelopeSent)
+    views = [at for facts in theirs if (at := first(facts, DocumentViewed))]
+    assert row.viewed_at == min(views, default=None)
+    starts = [at for facts in theirs if (at := first(facts, Started))]
+    assert row.started is bool(starts)
+    assert row.updated_at == max([own[-1][1], *starts, min(views, default=own[0][1])])
     for signer in await signers.of_envelope(conn, log.tenant, Mode.LIVE, envelope):
-        check_signer(log, signer, log.states[signer.id], signer.id in starts)
+        assert signer == await signers.get_by_number(conn, log.tenant, Mode.LIVE, signer.created_position)
+        check_signer(log, signer, log.states[signer.id])
+    assert row == await envelopes.get_by_number(conn, log.tenant, Mode.LIVE, row.number)
+    await check_documents(conn, log, row, own, theirs)
 
 
-def check_signer(log: RecordedLog, row: signers.SignerRow, state: Signing, started: bool) -> None:
-    own = [entry for entry in log.rows if entry.stream == row.id]
+async def check_documents(
+    conn: AsyncConnection, log: RecordedLog, envelope: envelopes.EnvelopeRow, own: Told, theirs: list[Told]
+) -> None:
+    """Both views of the documents: in their envelope's row, and each by itself."""
+    created = own[0][2]
+    assert isinstance(created, EnvelopeCreated)
+    added = [(entry, at, 0, "/document/title", fact.document) for entry, at, fact in own if isinstance(fact, DocumentAdded)]
+    begun = [(*own[0][:2], index, f"/documents/{index}/title", it) for index, it in enumerate(created.documents)]
+    rows = await documents.of_envelope(conn, log.tenant, Mode.LIVE, envelope.id, 500)
+    signatures = [(at, fact.document) for facts in theirs for _, at, fact in facts if isinstance(fact, DocumentSigned)]
+    slots: list[Slot] = list(log.states[envelope.id].slots.values())
+    assert [row.place for row in rows] == [place for place, _ in enumerate(rows, 1)]
+    for index, (row, (entry, at, offset, path, document)) in enumerate(zip(rows, [*begun, *added], strict=True)):
+        title = None if document.title is None else Reference(envelope.id, entry.version, path)
+        assert (row.id, row.sha256, row.pages, row.source) == (document.id, document.sha256, document.pages, document.source)
+        assert (row.number, row.title, row.created_at) == (entry.position * 1000 + offset, title, at)
+        shown = envelope.documents[index]
+        assert (shown.id, shown.number, shown.title, shown.executed_sha256) == (
+            row.id,
+            row.number,
+            row.title,
+            row.executed_sha256,
+        )
+        assert row.assigned == sum(row.id in slot.documents for slot in slots)
+        assert row.signed == sum(it == row.id for _, it in signatures)
+        assert row.updated_at >= max([row.created_at, *(at for at, it in signatures if it == row.id)])
+        assert row == await documents.get_by_number(conn, log.tenant, Mode.LIVE, envelope.id, row.number)
+        assert row == await documents.get(conn, log.tenant, Mode.LIVE, envelope.id, row.id)
+
+
+def check_signer(log: RecordedLog, row: signers.SignerRow, state: Signing) -> None:
+    own = told(log, row.id)
+    created = own[0][2]
+    assert isinstance(created, ProcessCreated)
     assert (row.envelope, row.number, row.status, row.created_at) == (
         state.envelope,
         state.number,
@@ -106,15 +176,41 @@ def check_signer(log: RecordedLog, row: signers.SignerRow, state: Signing, start
     assert [(it.id, it.sha256) for it in row.documents] == list(state.documents.items())
     assert row.invitation == (state.invitation.id if state.invitation else None)
     assert row.invitation_expires_at == (state.invitation.expires_at if state.invitation else None)
-    assert (row.invited_at is not None) is (state.invitation is not None)
-    assert (row.started_at is not None) is started
+    reports = {
+        fact.invitation: InvitationStatus.BOUNCED if isinstance(fact, InvitationBounced) else InvitationStatus.DELIVERED
+        for _, _, fact in own
+        if isinstance(fact, InvitationDelivered | InvitationBounced)
+    }
+    expected = reports.get(state.invitation.id, InvitationStatus.ISSUED) if state.invitation else None
+    assert row.invitation_status is expected
+    assert (row.bounce_reason is not None) is (expected is InvitationStatus.BOUNCED)
+    assert (row.invited_at, row.started_at, row.viewed_at) == (
+        first(own, Invited),
+        first(own, Started),
+        first(own, DocumentViewed),
+    )
+    assert (row.consented_at, row.first_signed_at) == (first(own, ConsentGiven), first(own, DocumentSigned))
     assert row.ended_at == state.ended_at
-    assert row.created_position == own[0].position
+    assert row.updated_at == max(at for _, at, fact in own if not isinstance(fact, OtpSent | OtpVerified | OtpFailed))
+    assert row.created_position == own[0][0].position
     assert (row.name, row.email, row.phone) == (Reference(row.id, 1, "/name"), Reference(row.id, 1, "/email"), None)
+    assert row.details == (None if created.details is None else Reference(row.id, 1, "/details"))
+    assert row.human_only is created.human_only
     failures = {SigningStatus.DECLINED: FailureReason.DECLINED, SigningStatus.FAILED: FailureReason.ATTEMPTS_EXHAUSTED}
     assert row.failure is failures.get(state.status)
-    declined = [entry for entry in own if entry.type == "signing.declined/1"]
+    ends = {
+        SigningStatus.COMPLETED: row.completed_at,
+        SigningStatus.DECLINED: row.declined_at,
+        SigningStatus.FAILED: row.failed_at,
+    }
+    assert {status for status, at in ends.items() if at is not None} == {state.status} & ends.keys()
+    declined = [entry for entry, _, _ in own if entry.type == "signing.declined/1"]
     assert row.reason == (Reference(row.id, declined[0].version, "/reason") if declined else None)
+    opened = [(entry, at) for entry, at, fact in own if isinstance(fact, SessionOpened)]
+    assert row.session == (state.session.id if state.session else None)
+    assert row.session_expires_at == (state.session.expires_at if state.session else None)
+    assert row.session_opened_at == (opened[-1][1] if opened else None)
+    assert row.session_user == (Reference(row.id, opened[-1][0].version, "/user") if opened else None)
 
 
 async def check_template(conn: AsyncConnection, log: RecordedLog, it: UUID, state: Template) -> None:
@@ -139,14 +235,14 @@ async def check_template(conn: AsyncConnection, log: RecordedLog, it: UUID, stat
 # The log only grows, so an example cannot be run again on what it began with: no reuse, no shrinking.
 @settings(max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    acts=st.lists(st.tuples(st.integers(0, 10), st.integers(0, 1000)), min_size=20, max_size=80),
+    acts=st.lists(st.tuples(st.integers(0, 15), st.integers(0, 1000)), min_size=20, max_size=80),
     batch=st.integers(1, 30),
     kept=st.integers(1, 50),
 )
 def test_read_models_show_what_the_deciders_know_however_they_were_made(
     database: DatabaseUrls, acts: list[tuple[int, int]], batch: int, kept: int
 ) -> None:
-    walk = Wanderer(uuid4().int)
+    walk = Roamer(uuid4().int)
     for kind, which in acts:
         walk.go(kind, which)
     log = walk.log
@@ -158,7 +254,7 @@ def test_read_models_show_what_the_deciders_know_however_they_were_made(
         followed = contents(conn)
 
         async def check(conn: AsyncConnection) -> None:
-            for envelope, _ in walk.envelopes:
+            for envelope in (*walk.drafts, *(it for it, _ in walk.envelopes)):
                 await check_envelope(conn, log, envelope, log.states[envelope])
             for it in walk.templates:
                 await check_template(conn, log, it, log.states[it])
