@@ -1,14 +1,16 @@
 """Strategies for envelopes, commands that are allowed or not, and the histories they make."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
 
-from domain.actor import IdentityMethod, Provenance
+from domain.actor import IdentityMethod, Mode, Provenance
 from domain.coordination import (
+    AddDocument,
     CancelEnvelope,
     CreateEnvelope,
     Decision,
@@ -22,7 +24,7 @@ from domain.coordination import (
     RecordExecuted,
     SendEnvelope,
 )
-from domain.envelope import CertificateIssued, DocumentExecuted, OnParticipantFail, OrderMode
+from domain.envelope import CertificateIssued, DocumentExecuted, EnvelopeStatus, OnParticipantFail, OrderMode
 from domain.errors import Refusal
 from domain.signing import (
     BounceReason,
@@ -30,21 +32,40 @@ from domain.signing import (
     DeclineSigning,
     GiveConsent,
     Invitation,
+    OpenSession,
     ReportBounce,
     ReportDelivery,
     ResendInvitation,
     SendOtp,
+    Session,
     SessionToken,
     SignatureMethod,
     SignDocuments,
     VerifyOtp,
     ViewDocument,
 )
-from tests.given import ENVELOPE, MICROSECOND, NOW, PackageLog, creation, digest, document, personal, uid, who
+from tests.given import (
+    ENVELOPE,
+    MICROSECOND,
+    NOW,
+    PackageLog,
+    add_document,
+    add_participant,
+    creation,
+    digest,
+    document,
+    personal,
+    placed,
+    uid,
+    who,
+)
 
 MINUTE = timedelta(minutes=1)
 CODES = ("111111", "222222")
-KINDS = ("view", "consent", "code", "code", "answer", "answer", "answer", "sign", "sign", "sign", "resend", "report", "decline")
+KINDS = (
+    *("view", "consent", "code", "code", "answer", "answer", "answer"),
+    *("sign", "sign", "sign", "resend", "report", "session", "decline"),
+)
 PROVENANCES = (Provenance(IdentityMethod.TOKEN), Provenance(IdentityMethod.AGENT))
 
 Recorded = tuple[UUID, Fact, datetime]
@@ -52,11 +73,16 @@ Recorded = tuple[UUID, Fact, datetime]
 
 @st.composite
 def creations(draw: st.DrawFn) -> CreateEnvelope:
-    """Up to four participants and three documents, every order, policy and deadline."""
-    numbers = draw(st.lists(st.integers(1, 3), min_size=1, max_size=4))
-    documents = draw(st.integers(1, 3))
-    share = st.lists(st.integers(0, documents - 1), min_size=1, max_size=documents, unique=True)
-    return creation(
+    """Up to four participants and three documents, every order, policy and deadline.
+
+    A draft may be without participants or documents, and its participants without documents.
+    """
+    send = draw(st.sampled_from([True, True, False]))
+    numbers = draw(st.lists(st.integers(1, 3), min_size=1 if send else 0, max_size=4))
+    documents = draw(st.integers(1 if send else 0, 3))
+    share = st.lists(st.sampled_from(range(documents)), min_size=1 if send else 0, max_size=documents, unique=True)
+    shares = [draw(share) if documents else [] for _ in numbers]
+    command = creation(
         *numbers,
         documents=documents,
         order=draw(st.sampled_from(OrderMode)),
@@ -64,16 +90,22 @@ def creations(draw: st.DrawFn) -> CreateEnvelope:
         deadline=draw(st.sampled_from([None, NOW + 5 * MINUTE, NOW + 30 * MINUTE])),
         attempts_max=draw(st.sampled_from([None, 1, 2])),
         cooldown_seconds=draw(st.sampled_from([None, 0, 60])),
-        shares=[draw(share) for _ in numbers],
-        send=draw(st.sampled_from([True, True, True, False])),
+        shares=shares,
+        send=send,
+        mode=draw(st.sampled_from([Mode.LIVE, Mode.LIVE, Mode.TEST])),
+        in_person=draw(st.lists(st.integers(0, 3), max_size=2)),
     )
+    places = [placed(number, pdf, page) for number, share in enumerate(shares) for pdf in share for page in (1, 3)]
+    fields = draw(st.lists(st.sampled_from(places), max_size=3)) if places else []
+    return replace(command, created=replace(command.created, fields=tuple(fields)))
 
 
 def _tokens(log: PackageLog, number: int) -> st.SearchStrategy[SessionToken | None]:
     signing = log.signings.get(who(number))
     choices: list[SessionToken | None] = [None, None, None, SessionToken(digest("guess"))]
-    if signing is not None and signing.invitation is not None:
-        choices.append(SessionToken(signing.invitation.token_sha256))
+    if signing is not None:
+        choices += [SessionToken(right.token_sha256) for right in signing.rights]
+        choices += [SessionToken(digest(f"session {index}")) for index in range(len(signing.sessions))]
     return st.sampled_from(choices)
 
 
@@ -107,6 +139,11 @@ def participant_commands(draw: st.DrawFn, log: PackageLog, kinds: Sequence[str] 
         return SignDocuments(it, wanted, SignatureMethod.CLICKED, None, None, provenance, None, token)
     if kind == "decline":
         return DeclineSigning(it, None, provenance, token)
+    if kind == "session":
+        index = draw(st.integers(0, 9)) if signing is None else len(signing.sessions)
+        expires_at = log.now + draw(st.sampled_from([MINUTE, 15 * MINUTE, timedelta(days=60)]))
+        opened = Session(uid(20_000 + number * 100 + index), digest(f"session {index}"), expires_at)
+        return OpenSession(it, opened, personal("user"), log.now)
     if kind == "resend":
         (invitation,) = log.invitations(1)
         return ResendInvitation(it, invitation)
@@ -135,8 +172,31 @@ def envelope_commands(draw: st.DrawFn, log: PackageLog) -> PackageCommand:
 
 
 @st.composite
+def additions(draw: st.DrawFn, log: PackageLog) -> PackageCommand:
+    """A document for some of the participants, or a participant for some of the documents, and now and then for strangers."""
+    envelope = log.envelope
+    inside = [] if envelope is None else [it for it in range(5) if who(it) in envelope.slots]
+    papers = [] if envelope is None else [it for it in range(4) if document(it) in envelope.documents]
+    if draw(st.booleans()):
+        wanted = st.lists(st.sampled_from([*inside, *inside, 4]), max_size=3, unique=draw(st.booleans()))
+        command: AddDocument = add_document(draw(st.integers(0, 3)), *draw(wanted))
+        return command
+    signed = draw(st.lists(st.sampled_from([*papers, *papers, *papers, 3]), max_size=3, unique=True))
+    mode = Mode.LIVE if envelope is None else envelope.mode
+    place, number = draw(st.integers(0, 4)), draw(st.integers(1, 3))
+    return add_participant(place, number, *signed, mode=mode, human_only=draw(st.booleans()))
+
+
+def drafting(log: PackageLog) -> st.SearchStrategy[PackageCommand]:
+    """What a sender does with a draft: puts something in, and sooner or later sends it."""
+    return st.one_of(additions(log), additions(log), st.just(SendEnvelope(ENVELOPE)))
+
+
+@st.composite
 def commands(draw: st.DrawFn, log: PackageLog) -> PackageCommand:
-    """Mostly what participants do; sometimes what the sender or a follower does."""
+    """In a draft mostly what the sender puts in; then what participants do, sometimes what the sender or a follower does."""
+    if log.envelope is not None and log.envelope.status is EnvelopeStatus.DRAFT and draw(st.integers(0, 7)) < 7:
+        return draw(drafting(log))
     if draw(st.integers(0, 7)) < 6:
         return Participate(ENVELOPE, draw(participant_commands(log)))
     return draw(envelope_commands(log))
@@ -151,8 +211,7 @@ def instants(log: PackageLog) -> st.SearchStrategy[datetime]:
         marks += [it for it in (signing.next_attempt_at, signing.next_code_at) if it is not None]
         if signing.code is not None:
             marks.append(signing.code.expires_at)
-        if signing.invitation is not None:
-            marks.append(signing.invitation.expires_at)
+        marks += [right.expires_at for right in signing.rights]
     return st.sampled_from(sorted({it for it in marks if it >= log.now}))
 
 

@@ -11,6 +11,8 @@ from domain import coordination
 from domain import envelope as envelopes
 from domain import signing as signings
 from domain.coordination import (
+    AddDocument,
+    AddParticipant,
     CancelEnvelope,
     CreateEnvelope,
     ExpireEnvelope,
@@ -27,12 +29,14 @@ from domain.coordination import (
 from domain.envelope import (
     CertificateIssued,
     DeadlineExtended,
+    DocumentAdded,
     DocumentExecuted,
     Envelope,
     EnvelopeCancelled,
     EnvelopeCreated,
     EnvelopeExpired,
     EnvelopeSent,
+    ParticipantAdded,
 )
 from domain.errors import ImpossibleHistory, Refusal
 from domain.signing import (
@@ -44,6 +48,7 @@ from domain.signing import (
     InvitationBounced,
     InvitationDelivered,
     InvitationResent,
+    OpenSession,
     OtpFailed,
     OtpSent,
     OtpVerified,
@@ -52,6 +57,7 @@ from domain.signing import (
     ReportDelivery,
     ResendInvitation,
     SendOtp,
+    SessionOpened,
     SignDocuments,
     Signing,
     SigningDeclined,
@@ -133,6 +139,13 @@ class Replay:
                 wanted = {slot.participant for slot in first.participants}
                 sent = len(rest) > 1 and isinstance(rest[1][1], EnvelopeSent)
                 return CreateEnvelope(self.id, first, {it: process for it, process in processes.items() if it in wanted}, sent)
+            case DocumentAdded():
+                return AddDocument(self.id, first.document, first.participants)
+            case ParticipantAdded():
+                process = rest[1][1] if len(rest) > 1 else None
+                if not isinstance(process, ProcessCreated):
+                    raise Undecidable("a participant without a process")
+                return AddParticipant(self.id, first.slot, process)
             case EnvelopeSent():
                 return SendEnvelope(self.id)
             case EnvelopeCancelled():
@@ -156,6 +169,8 @@ class Replay:
                 return ReportDelivery(who, fact.invitation, fact.channel)
             case InvitationBounced():
                 return ReportBounce(who, fact.invitation, fact.reason)
+            case SessionOpened():
+                return OpenSession(who, fact.session, fact.user, fact.signed_in_at)
             case DocumentViewed():
                 return ViewDocument(who, fact.document, fact.sha256, fact.provenance)
             case OtpSent():

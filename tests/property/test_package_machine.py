@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from domain import coordination
+from domain.actor import IdentityMethod, Mode
 from domain.coordination import (
+    AddDocument,
+    AddParticipant,
     CreateEnvelope,
     Decision,
     ExpireEnvelope,
@@ -24,34 +27,56 @@ from domain.coordination import (
 from domain.envelope import (
     CertificateIssued,
     DeadlineExtended,
+    DocumentAdded,
     DocumentExecuted,
     EnvelopeCancelled,
     EnvelopeCompleted,
     EnvelopeDeclined,
     EnvelopeExpired,
     EnvelopeFailed,
+    EnvelopeSent,
     OrderMode,
+    ParticipantAdded,
 )
 from domain.errors import Refusal
 from domain.evidence import PackageEnd, PackageHistory
 from domain.signing import (
+    DeclineSigning,
+    DocumentAssigned,
+    DocumentSigned,
+    GiveConsent,
     InvitationBounced,
     InvitationDelivered,
+    InvitationResent,
     Invited,
+    ProcessCreated,
+    SendOtp,
+    SessionOpened,
+    SignDocuments,
     SigningCancelled,
     SigningCompleted,
     SigningDeclined,
     SigningExpired,
     SigningFailed,
+    VerifyOtp,
+    ViewDocument,
 )
 from tests.given import ENVELOPE, PackageLog, who
-from tests.property.packages import MINUTE, creations, envelope_commands, instants, participant_commands, recording_times
+from tests.property.packages import (
+    MINUTE,
+    creations,
+    drafting,
+    envelope_commands,
+    instants,
+    participant_commands,
+    recording_times,
+)
 from tests.property.replay import Replay
 
 ENDS_OF_ENVELOPES = (EnvelopeCompleted, EnvelopeDeclined, EnvelopeCancelled, EnvelopeExpired, EnvelopeFailed)
 ENDS_OF_SIGNINGS = (SigningCompleted, SigningDeclined, SigningFailed, SigningCancelled, SigningExpired)
 MAY_BE_LATE = (InvitationDelivered, InvitationBounced, DocumentExecuted, CertificateIssued)
-SETTLES = SendEnvelope | ExpireEnvelope | ExtendEnvelope | RecordExecuted | RecordCertified
+SETTLES = AddDocument | AddParticipant | SendEnvelope | ExpireEnvelope | ExtendEnvelope | RecordExecuted | RecordCertified
 
 Answer = tuple[Mapping[UUID, Any], datetime | None] | tuple[type[Refusal], dict[str, object]]
 
@@ -90,6 +115,14 @@ class PackageMachine(RuleBasedStateMachine):
         self.participate(data, "resend", "report")
 
     @rule(data=st.data())
+    def sign_in(self, data: st.DataObject) -> None:
+        self.participate(data, "session")
+
+    @rule(data=st.data())
+    def edit(self, data: st.DataObject) -> None:
+        self.try_out(data.draw(drafting(self.log)), data)
+
+    @rule(data=st.data())
     def command_the_envelope(self, data: st.DataObject) -> None:
         self.try_out(data.draw(envelope_commands(self.log)), data)
 
@@ -121,15 +154,35 @@ class PackageMachine(RuleBasedStateMachine):
             return
         assert all(decision.facts.values())
         assert decision.not_after is None or decision.not_after >= log.now
+        self.check_token(command, decision)
         at = data.draw(recording_times(log, decision)) if decision.facts else log.now
         log.record(decision, at)
         invited = [it for it, facts in decision.facts.items() if any(isinstance(fact, Invited) for fact in facts)]
-        assert invited == [it for it in self.creation.processes if it in invited]
+        assert log.envelope is not None
+        assert invited == [it for it in log.envelope.slots if it in invited]
         if isinstance(command, SETTLES):
             assert not log.decide(command).facts
         for facts in decision.facts.values():
             for fact in facts:
                 event(fact.TYPE)
+
+    def check_token(self, command: PackageCommand, decision: Decision) -> None:
+        """Whoever got something done with a token holds one that was given last, and only for as long as that one lasts."""
+        if not isinstance(command, Participate) or not decision.facts:
+            return
+        act = command.command
+        if not isinstance(act, ViewDocument | SendOtp | VerifyOtp | GiveConsent | SignDocuments | DeclineSigning):
+            return
+        if act.token is None:
+            return
+        own = [fact for stream, fact, _ in self.log.log if stream == act.participant]
+        invitations = [fact.invitation for fact in own if isinstance(fact, Invited | InvitationResent)]
+        sessions = [fact.session for fact in own if isinstance(fact, SessionOpened)]
+        used = [it for it in (*invitations[-1:], *sessions[-1:]) if it.token_sha256 == act.token.sha256]
+        assert used
+        assert decision.not_after is not None
+        assert self.log.now <= decision.not_after <= used[0].expires_at
+        event(f"a token of {type(used[0]).__name__}")
 
     def answer(self, command: PackageCommand, signings: Mapping[UUID, Any], invitations: Any) -> Decision | Refusal:
         package = coordination.Package(self.log.envelope, signings)
@@ -154,13 +207,44 @@ class PackageMachine(RuleBasedStateMachine):
     def nobody_overtakes(self) -> None:
         if self.creation.created.order is OrderMode.PARALLEL:
             return
-        numbers = {slot.participant: slot.number for slot in self.creation.created.participants}
+        assert self.log.envelope is not None
+        numbers = {who: slot.number for who, slot in self.log.envelope.slots.items()}
         waiting = dict(numbers)
         for it, fact, _ in self.log.log:
             if isinstance(fact, Invited | SigningCompleted | SigningDeclined | SigningFailed):
                 assert all(number >= numbers[it] for number in waiting.values())
             if isinstance(fact, ENDS_OF_SIGNINGS):
                 del waiting[it]
+
+    @invariant()
+    def what_is_sent_stays_as_it_is_and_is_what_everybody_signs(self) -> None:
+        envelope = self.log.envelope
+        assert envelope is not None
+        kinds = [type(fact) for _, fact, _ in self.log.log]
+        if EnvelopeSent in kinds:
+            later = kinds[kinds.index(EnvelopeSent) :]
+            assert not {DocumentAdded, ParticipantAdded, DocumentAssigned}.intersection(later)
+            assert envelope.slots
+            assert all(slot.documents for slot in envelope.slots.values())
+        assert envelope.slots.keys() == self.log.signings.keys()
+        for it, signing in self.log.signings.items():
+            assert tuple(signing.documents) == envelope.slots[it].documents
+        hashes = {pdf.id: pdf.sha256 for pdf in envelope.documents}
+        assert all(hashes[pdf] == sha256 for signing in self.log.signings.values() for pdf, sha256 in signing.documents.items())
+
+    @invariant()
+    def nobody_is_done_without_having_signed_everything(self) -> None:
+        for it, fact, _ in self.log.log:
+            if isinstance(fact, SigningCompleted):
+                assert self.log.signings[it].signed.keys() == self.log.signings[it].documents.keys() != set()
+
+    @invariant()
+    def no_agent_signs_for_a_human(self) -> None:
+        humans = {it for it, fact, _ in self.log.log if isinstance(fact, ProcessCreated) and fact.human_only}
+        for it, fact, _ in self.log.log:
+            if isinstance(fact, DocumentSigned) and fact.provenance.identity is IdentityMethod.AGENT:
+                event("signed by an agent")
+                assert it not in humans or self.creation.created.mode is Mode.TEST
 
     @invariant()
     def nothing_is_done_after_the_deadline(self) -> None:

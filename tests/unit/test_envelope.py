@@ -53,8 +53,6 @@ from domain.errors import (
     EnvelopeClosed,
     EnvelopeNotFound,
     EnvelopeNotSent,
-    NoDocuments,
-    NoParticipants,
     NotInvited,
     NotYetDue,
     ParticipantNotFound,
@@ -122,13 +120,6 @@ def test_an_envelope_is_created_as_asked() -> None:
     created = opened(1, 2, documents=3, deadline=DEADLINE)
     assert nothing.when(open_it(created)) == (created,)
     assert nothing.given(created).when(open_it(created)) == ()
-
-
-def test_an_envelope_needs_participants_and_documents() -> None:
-    created = opened(1)
-    nothing.refuses(open_it(replace(created, participants=())), NoParticipants)
-    nothing.refuses(open_it(replace(created, documents=())), NoDocuments)
-    nothing.refuses(open_it(replace(created, participants=(Slot(who(0), 1, ()),))), NoDocuments)
 
 
 def test_a_participant_signs_documents_of_the_envelope_only() -> None:
@@ -395,15 +386,18 @@ IMPOSSIBLE: dict[str, tuple[Start, EnvelopeFact]] = {
     ),
     "executed before completion": (two, EXECUTED),
     "certified before completion": (two, CERTIFICATE),
-    "no participants": (nothing, replace(CREATED, participants=())),
     "a participant twice": (nothing, replace(CREATED, participants=(SLOT, SLOT))),
     "too many participants": (nothing, opened(*range(1, MAX_PARTICIPANTS + 2))),
-    "no documents": (nothing, replace(CREATED, documents=())),
+    "documents that are not there": (nothing, replace(CREATED, documents=())),
     "a document twice": (nothing, replace(CREATED, documents=(PDF, PDF, CREATED.documents[1]))),
     "too many documents": (nothing, opened(1, documents=MAX_DOCUMENTS + 1)),
     "a document without a hash": (nothing, replace(CREATED, documents=(Document(PDF.id, "A" * 64, 1), CREATED.documents[1]))),
     "a document without pages": (nothing, replace(CREATED, documents=(replace(PDF, pages=0), CREATED.documents[1]))),
-    "a participant without documents": (nothing, replace(CREATED, participants=(replace(SLOT, documents=()),))),
+    "sent to nobody": (nothing.given(replace(CREATED, participants=())), EnvelopeSent()),
+    "sent to somebody without documents": (
+        nothing.given(replace(CREATED, participants=(SLOT, replace(SLOT, participant=who(1), documents=())))),
+        EnvelopeSent(),
+    ),
     "a participant with a document twice": (nothing, replace(CREATED, participants=(replace(SLOT, documents=(PDF.id, PDF.id)),))),
     "a participant with a strange document": (nothing, replace(CREATED, participants=(replace(SLOT, documents=(uid(9),)),))),
     "a number below 1": (nothing, replace(CREATED, participants=(replace(SLOT, number=0),))),

@@ -72,11 +72,11 @@ def test_a_decision_under_way_is_said_to_be() -> None:
         history.feed(stream, fact, at)
         under_way.append((fact.TYPE, history.unsettled))
     assert under_way == [
-        ("envelope.created/1", True),
+        ("envelope.created/2", True),
         ("envelope.sent/1", True),
-        ("signing.process-created/1", True),
+        ("signing.process-created/2", True),
         ("signing.invited/1", True),
-        ("signing.process-created/1", False),
+        ("signing.process-created/2", False),
         ("signing.started/1", True),
         ("signing.document-viewed/1", False),
     ]
@@ -215,12 +215,12 @@ MISMATCHES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", MISMATCHES)
 def test_a_process_that_does_not_match_its_place_is_impossible(case: str) -> None:
     log = created(1).log
-    refused(changed(log, index_of(log, "signing.process-created/1"), **MISMATCHES[case]), "envelope")
+    refused(changed(log, index_of(log, "signing.process-created/2"), **MISMATCHES[case]), "envelope")
 
 
 def test_a_process_without_a_place_is_impossible() -> None:
     log = created(1)
-    process = log.log[index_of(log.log, "signing.process-created/1")]
+    process = log.log[index_of(log.log, "signing.process-created/2")]
     refused([*log.log, (who(9), process[1], NOW)], "without the fact that it follows from")
     refused([(who(0), process[1], NOW)], "without the fact that it follows from")
 
@@ -246,7 +246,7 @@ def test_a_part_is_accepted_and_said_to_be_one(streams: set[Any]) -> None:
 
 def test_a_part_without_its_envelope_still_names_the_envelope() -> None:
     log = created(1).log
-    process = log[index_of(log, "signing.process-created/1")][1]
+    process = log[index_of(log, "signing.process-created/2")][1]
     assert isinstance(process, ProcessCreated)
     history = PackageHistory(uid(3), {who(0)})
     with pytest.raises(ImpossibleHistory, match="another envelope"):

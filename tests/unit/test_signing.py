@@ -11,6 +11,7 @@ from domain.errors import (
     CooldownActive,
     DocumentChanged,
     DocumentNotFound,
+    HumanSignatureRequired,
     NotInvited,
     OtpExpired,
     OtpNotSent,
@@ -23,11 +24,13 @@ from domain.errors import (
 from domain.signing import (
     MAX_ATTEMPTS,
     MAX_COOLDOWN_SECONDS,
+    AssignDocument,
     BounceReason,
     CancelSigning,
     Channel,
     ConsentGiven,
     DeclineSigning,
+    DocumentAssigned,
     DocumentReference,
     DocumentSigned,
     DocumentViewed,
@@ -40,6 +43,7 @@ from domain.signing import (
     Invite,
     Invited,
     OpenProcess,
+    OpenSession,
     OtpFailed,
     OtpSent,
     OtpVerified,
@@ -47,9 +51,11 @@ from domain.signing import (
     ReportBounce,
     ReportDelivery,
     ResendInvitation,
+    SessionOpened,
     SessionToken,
     SignatureMethod,
     SignatureMode,
+    SignDocuments,
     Signing,
     SigningAct,
     SigningCancelled,
@@ -62,10 +68,12 @@ from domain.signing import (
     SigningStatus,
     Started,
     ViewDocument,
+    check_token,
     decide,
     evolve,
 )
 from tests.given import (
+    AGENT,
     ENVELOPE,
     MICROSECOND,
     NOW,
@@ -77,6 +85,7 @@ from tests.given import (
     enter_code,
     personal,
     send_code,
+    session,
     sign,
     uid,
     view,
@@ -117,10 +126,16 @@ def signed(number: int) -> DocumentSigned:
     return DocumentSigned(document(number).id, document(number).sha256, SignatureMethod.TYPED, None, None, PROVENANCE)
 
 
+THIRD = DocumentReference(document(2).id, document(2).sha256)
+SESSION = session(0, NOW + timedelta(minutes=15))
+OPENED = SessionOpened(SESSION, personal("user"), NOW - timedelta(minutes=1))
+OPEN = OpenSession(ME, OPENED.session, OPENED.user, OPENED.signed_in_at)
+
 nothing: Start = Given(decide, evolve)
 waiting = nothing.given(CREATED)
 invited = waiting.given(Invited(INVITATION))
 started = invited.given(STARTED, VIEWED)
+in_session = invited.given(OPENED)
 coded = started.given(CODE)
 FINAL = {
     SigningStatus.COMPLETED: started.given(signed(0), signed(1), SigningCompleted()),
@@ -165,12 +180,15 @@ def test_a_policy_out_of_range_is_refused(policy: str, value: int) -> None:
     nothing.cannot_be(created)
 
 
-@pytest.mark.parametrize("command", [*EVERY_ACT, ResendInvitation(ME, RENEWED), CancelSigning(ME), Invite(ME, INVITATION)])
+@pytest.mark.parametrize(
+    "command",
+    [*EVERY_ACT, ResendInvitation(ME, RENEWED), OPEN, CancelSigning(ME), Invite(ME, INVITATION), AssignDocument(ME, THIRD)],
+)
 def test_a_signing_that_is_not_there_refuses_everything(command: SigningCommand) -> None:
     assert nothing.refuses(command, ParticipantNotFound).participant == ME
 
 
-@pytest.mark.parametrize("command", [*EVERY_ACT, ResendInvitation(ME, RENEWED)])
+@pytest.mark.parametrize("command", [*EVERY_ACT, ResendInvitation(ME, RENEWED), OPEN])
 def test_nobody_acts_before_being_invited(command: SigningCommand) -> None:
     waiting.refuses(command, NotInvited)
 
@@ -232,7 +250,101 @@ def test_a_report_about_an_unknown_invitation_or_an_ended_signing_adds_nothing()
         assert start.when(ReportBounce(ME, INVITATION.id, BounceReason.UNREACHABLE)) == ()
 
 
+# Sessions
+
+
+def test_somebody_who_signed_in_gets_a_session_whose_token_works_beside_the_invitations() -> None:
+    assert invited.when(OPEN) == (OPENED,)
+    assert started.when(OPEN) == (OPENED,)
+    for token in (SESSION.token_sha256, INVITATION.token_sha256):
+        assert in_session.when(view(0, token=SessionToken(token))) == (STARTED, VIEWED)
+    in_session.refuses(view(0, token=SessionToken(digest("guess"))), SessionTokenInvalid)
+
+
+def test_opening_a_session_is_not_yet_an_act() -> None:
+    assert in_session.state is not None
+    assert in_session.state.status is SigningStatus.INVITED
+    assert in_session.state.session == SESSION
+
+
+def test_a_later_session_replaces_the_one_before() -> None:
+    later = session(1, EXPIRY)
+    after = in_session.given(SessionOpened(later, personal("user"), NOW))
+    after.refuses(view(0, token=SessionToken(SESSION.token_sha256)), SessionTokenInvalid)
+    assert after.when(view(0, token=SessionToken(later.token_sha256))) != ()
+    assert after.when(view(0, token=SessionToken(INVITATION.token_sha256))) != ()
+
+
+def test_a_resent_invitation_leaves_the_session_open() -> None:
+    resent = in_session.given(InvitationResent(RENEWED))
+    assert resent.when(view(0, token=SessionToken(SESSION.token_sha256))) != ()
+    resent.refuses(view(0, token=SessionToken(INVITATION.token_sha256)), SessionTokenInvalid)
+
+
+def test_each_token_is_good_until_its_own_last_microsecond() -> None:
+    short, long = SessionToken(SESSION.token_sha256), SessionToken(INVITATION.token_sha256)
+    assert in_session.when(sign(0, token=short), at=SESSION.expires_at) != ()
+    late = SESSION.expires_at + MICROSECOND
+    assert in_session.refuses(sign(0, token=short), SessionExpired, at=late).expires_at == SESSION.expires_at
+    assert in_session.when(sign(0, token=long), at=late) != ()
+    lasting = invited.given(replace(OPENED, session=replace(SESSION, expires_at=EXPIRY + timedelta(days=1))))
+    assert lasting.refuses(sign(0, token=long), SessionExpired, at=EXPIRY + MICROSECOND).expires_at == EXPIRY
+    assert lasting.when(sign(0, token=short), at=EXPIRY + MICROSECOND) != ()
+
+
+def test_whoever_shows_no_token_where_one_is_asked_for_is_refused() -> None:
+    for start in (invited, in_session):
+        assert start.state is not None
+        with pytest.raises(SessionTokenInvalid):
+            check_token(start.state, None)
+    assert in_session.state is not None
+    assert check_token(in_session.state, SessionToken(SESSION.token_sha256)) == SESSION.expires_at
+    assert check_token(in_session.state, SessionToken(INVITATION.token_sha256)) == EXPIRY
+
+
+# Agents
+
+
+def by_agent(act: SignDocuments) -> SignDocuments:
+    return replace(act, provenance=AGENT)
+
+
+def test_an_agent_signs_where_no_human_is_asked_for() -> None:
+    assert started.when(by_agent(sign(0, 0))) == (replace(signed(0), provenance=AGENT),)
+
+
+def test_no_agent_signs_in_live_mode_for_somebody_who_has_to_sign_in_person() -> None:
+    human = nothing.given(replace(CREATED, human_only=True), Invited(INVITATION))
+    human.refuses(by_agent(sign(0)), HumanSignatureRequired)
+    human.refuses(by_agent(sign(0, 1, token=SessionToken(INVITATION.token_sha256))), HumanSignatureRequired)
+    human.refuses(by_agent(sign(0, token=SessionToken(digest("guess")))), SessionTokenInvalid)
+    assert human.when(sign(0)) == (STARTED, signed(0), signed(1), SigningCompleted())
+    assert human.when(replace(view(0), provenance=AGENT)) != ()
+
+
+def test_in_test_mode_an_agent_always_signs() -> None:
+    rehearsal = nothing.given(replace(CREATED, human_only=True, mode=Mode.TEST), Invited(INVITATION))
+    assert len(rehearsal.when(by_agent(sign(0)))) == 4
+
+
 # Documents
+
+
+def test_a_participant_of_a_draft_may_have_nothing_to_sign_yet_and_is_not_done_with_it() -> None:
+    idle = nothing.given(replace(CREATED, documents=()))
+    assert idle.state is not None
+    assert not idle.state.unsettled
+    assigned = idle.given(DocumentAssigned(THIRD))
+    assert idle.when(AssignDocument(ME, THIRD)) == (DocumentAssigned(THIRD),)
+    assert assigned.when(AssignDocument(ME, THIRD)) == ()
+    assert assigned.state is not None
+    assert assigned.state.unsigned == (THIRD.id,)
+    ready = assigned.given(Invited(INVITATION))
+    assert ready.when(sign(0)) == (STARTED, signed(2), SigningCompleted())
+
+
+def test_assigned_documents_come_after_those_there_were() -> None:
+    assert waiting.given(DocumentAssigned(THIRD)).state.unsigned == (FIRST.id, SECOND.id, THIRD.id)  # type: ignore[union-attr]
 
 
 def test_what_was_shown_is_a_document_of_the_signing_in_its_very_bytes() -> None:
@@ -356,7 +468,7 @@ def test_an_ended_signing_refuses_acts_and_says_how_it_ended(status: SigningStat
     start = FINAL[status]
     assert start.state is not None
     assert start.state.status is status
-    for act in (*EVERY_ACT, ResendInvitation(ME, RENEWED)):
+    for act in (*EVERY_ACT, ResendInvitation(ME, RENEWED), OPEN):
         assert start.refuses(act, SigningClosed).status == status
     for follower in (CancelSigning(ME), ExpireSigning(ME), Invite(ME, INVITATION)):
         assert start.when(follower) == ()
@@ -368,6 +480,7 @@ EVERY_FACT: tuple[SigningFact, ...] = (
     InvitationResent(RENEWED),
     InvitationDelivered(INVITATION.id, Channel.EMAIL),
     InvitationBounced(INVITATION.id, BounceReason.REFUSED),
+    OPENED,
     STARTED,
     VIEWED,
     CODE,
@@ -380,6 +493,7 @@ EVERY_FACT: tuple[SigningFact, ...] = (
     SigningFailed(FailureReason.ATTEMPTS_EXHAUSTED),
     SigningCancelled(),
     SigningExpired(),
+    DocumentAssigned(THIRD),
 )
 
 
@@ -394,7 +508,7 @@ def test_no_fact_comes_before_the_process_is_created(fact: SigningFact) -> None:
     nothing.cannot_be(fact)
 
 
-@pytest.mark.parametrize("fact", EVERY_FACT[2:15], ids=lambda fact: fact.TYPE)
+@pytest.mark.parametrize("fact", EVERY_FACT[2:16], ids=lambda fact: fact.TYPE)
 def test_before_the_invitation_only_an_end_from_outside_is_possible(fact: SigningFact) -> None:
     waiting.cannot_be(fact)
 
@@ -407,7 +521,25 @@ just_started = invited.given(STARTED)
 
 IMPOSSIBLE: dict[str, tuple[Start, SigningFact]] = {
     "created twice": (waiting, CREATED),
-    "no documents": (nothing, replace(CREATED, documents=())),
+    "invited to sign nothing": (nothing.given(replace(CREATED, documents=())), Invited(INVITATION)),
+    "a document assigned twice": (waiting, DocumentAssigned(CREATED.documents[0])),
+    "a document assigned after the invitation": (invited, DocumentAssigned(THIRD)),
+    "a document assigned without a hash": (waiting, DocumentAssigned(replace(THIRD, sha256="f" * 63))),
+    "a session before the invitation": (waiting, OPENED),
+    "the same session again": (in_session, replace(OPENED, session=replace(SESSION, token_sha256=digest("other")))),
+    "a session with the token of the one before": (in_session, replace(OPENED, session=replace(SESSION, id=uid(61)))),
+    "a session with the token of the invitation": (
+        invited,
+        replace(OPENED, session=replace(SESSION, token_sha256=INVITATION.token_sha256)),
+    ),
+    "a session without a hash": (invited, replace(OPENED, session=replace(SESSION, token_sha256="token"))),
+    "a session that has expired": (invited, replace(OPENED, session=replace(SESSION, expires_at=NOW - MICROSECOND))),
+    "started to open a session": (just_started, OPENED),
+    "a session instead of the completion": (both_signed, OPENED),
+    "signed by an agent where a human was asked for": (
+        nothing.given(replace(CREATED, human_only=True), Invited(INVITATION), STARTED, VIEWED),
+        replace(signed(0), provenance=AGENT),
+    ),
     "a document twice": (nothing, replace(CREATED, documents=(CREATED.documents[0], CREATED.documents[0]))),
     "a document without a hash": (nothing, replace(CREATED, documents=(DocumentReference(FIRST.id, "f" * 63),))),
     "a number below 1": (nothing, replace(CREATED, number=0)),
