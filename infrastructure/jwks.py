@@ -158,10 +158,10 @@ class KeySet:
 
     async def _get(self, url: str) -> object:
         """The JSON document at `url`. Nothing leads elsewhere: a redirection is a failure."""
-        import httpx  # a quarter of a second of start-up, for installations that have such an issuer
-
         if self._tls is None:
-            self._tls = await asyncio.to_thread(httpx.create_ssl_context)
+            self._tls = await asyncio.to_thread(_tls)
+        import httpx
+
         headers = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "countersign"}
         body = bytearray()
         try:
@@ -181,6 +181,13 @@ class KeySet:
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as err:
             raise FetchFailed(f"{url}: {err or type(err).__name__}") from err
         return await asyncio.to_thread(_parsed, url, bytes(body))
+
+
+def _tls() -> ssl.SSLContext:
+    # Imported when there is such an issuer, and off the event loop: it takes a quarter of a second.
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def discovery_url(issuer: str) -> str:
