@@ -1,4 +1,4 @@
-"""Whether an upload is a PDF that can be signed: looked into by a child process with limits.
+"""Whether an upload is a PDF that can be signed, and where texts stand in it: looked into by a child process with limits.
 
 Parsers of PDF crash, loop and swallow memory on some files. So the file is opened where that harms
 nobody: a fresh process with 1 GiB, ten seconds, no settings of ours and two at a time at most.
@@ -9,11 +9,13 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
+
+from domain.placement import Box, PageSize
 
 #: Readers accept a header anywhere in here (ISO 32000-1 Annex H, implementation note 13).
 HEADER_BYTES: Final = 1024
@@ -24,8 +26,20 @@ TIMEOUT_SECONDS: Final = 30.0
 #: Children at once. Each may take a processor and a gigabyte.
 MAX_CHILDREN: Final = 2
 
+#: What is looked for at once, and the length of each in characters; surfaces refuse more.
+MAX_WANTED: Final = 200
+MAX_WANTED_LENGTH: Final = 255
+
 #: The child's answer is one short line; more would not be its own words.
 _MAX_ANSWER_BYTES: Final = 4096
+
+#: The same for 10,000 places and the sizes of all pages, at most 64 bytes each.
+_MAX_PLACES_BYTES: Final = 1024 * 1024
+
+#: 14,400 points, the largest page that the child lets pass.
+_MAX_MILLIPOINTS: Final = 14_400_000
+
+_CHUNK_BYTES: Final = 4096
 
 _CHILD: Final = Path(__file__).with_name("pdf_child.py")
 
@@ -43,6 +57,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "bad-page": "Page {page} cannot be signed: it needs a size of 36 to 14,400 points each way and a rotation in quarter turns.",
     "bad-content": "What page {page} shows cannot be unpacked, or is far too large; print the PDF to a new PDF.",
     "too-complex": "The PDF is too complex to be handled safely; print it to a new PDF.",
+    "too-many-places": "The texts to look for stand in more than {most} places; take texts that are not part of others.",
     "took-too-long": "The PDF took too long to read; print it to a new PDF.",
     "unreadable": "The PDF could not be read: the program that reads it broke down. Print it to a new PDF.",
 }
@@ -72,11 +87,72 @@ class PdfFacts:
     pages: int
 
 
+@dataclass(frozen=True, slots=True)
+class TextPlace:
+    """Where a text stands: the page, from 1, and the box around it as its font has it, from descent to ascent."""
+
+    page: int
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class TextPlaces:
+    """The pages of a PDF as they are displayed, and where each text that was looked for stands, in reading order."""
+
+    pages: tuple[PageSize, ...]
+    places: Mapping[str, tuple[TextPlace, ...]]
+
+
 async def inspect_pdf(data: bytes, limits: PdfLimits) -> PdfFacts:
     """Looks into `data`; raises UnusablePdf with the reason.
 
     It does not look for scripts, forms, attachments or signatures, nor at what the pages show.
     """
+    answer = await _look("inspect", data, limits, _MAX_ANSWER_BYTES)
+    pages = answer.get("pages")
+    if type(pages) is not int or not 1 <= pages <= limits.pages:
+        raise UnusablePdf("unreadable")  # not an answer of ours: the child was taken over
+    return PdfFacts(pages)
+
+
+async def find_text(data: bytes, wanted: Sequence[str], limits: PdfLimits) -> TextPlaces:
+    """The sizes of the pages, and where each of `wanted` stands; raises UnusablePdf as `inspect_pdf`, and `too-many-places`.
+
+    A text is found within one line, upper and lower case as given, whatever the amount of white space and
+    whether or not it can be seen for its colour; what lies outside the displayed page is left out or cut off.
+    Raises ValueError for more than MAX_WANTED texts or one longer than MAX_WANTED_LENGTH: the surface is to refuse those.
+    """
+    if len(wanted) > MAX_WANTED or any(len(text) > MAX_WANTED_LENGTH for text in wanted):
+        raise ValueError("more texts, or longer ones, than are looked for at once")
+    answer = await _look("find", data, limits, _MAX_PLACES_BYTES, json.dumps(list(wanted)).encode() + b"\n")
+    try:
+        return _text_places(answer, wanted, limits.pages)
+    except (TypeError, ValueError, KeyError, IndexError) as err:
+        raise UnusablePdf("unreadable") from err
+
+
+def _text_places(answer: Mapping[str, Any], wanted: Sequence[str], most_pages: int) -> TextPlaces:
+    """Takes the child's answer for what it is, somebody else's: raises one of several errors if it is none."""
+    pages = tuple(PageSize(_number(width), _number(height)) for width, height in answer["sizes"])
+    if not 1 <= len(pages) <= most_pages:
+        raise ValueError("as many pages as there cannot be")
+    places: dict[str, list[TextPlace]] = {text: [] for text in wanted}
+    for index, number, *numbers in answer["places"]:
+        box = Box(*map(_number, numbers))
+        if _number(number) < 1 or not box.on(pages[number - 1]):
+            raise ValueError("a place that is on no page")
+        places[wanted[_number(index)]].append(TextPlace(number, box))
+    return TextPlaces(pages, {text: tuple(dict.fromkeys(found)) for text, found in places.items()})
+
+
+def _number(number: object) -> int:
+    if type(number) is not int or not 0 <= number <= _MAX_MILLIPOINTS:
+        raise ValueError("not a number that the child would give")
+    return number
+
+
+async def _look(task: str, data: bytes, limits: PdfLimits, most_bytes: int, before: bytes = b"") -> Mapping[str, Any]:
+    """The child's answer to a task; raises UnusablePdf, also for what the child says against the file."""
     if not data:
         raise UnusablePdf("empty")
     if len(data) > limits.bytes:
@@ -84,34 +160,32 @@ async def inspect_pdf(data: bytes, limits: PdfLimits) -> PdfFacts:
     if b"%PDF-" not in data[:HEADER_BYTES]:
         raise UnusablePdf("not-a-pdf")
     async with _turn():
-        answer = await _ask_child(data, limits.pages)
-    pages = answer.get("pages")
-    if "code" not in answer and type(pages) is int and 1 <= pages <= limits.pages:
-        return PdfFacts(pages)
-    code = answer.get("code")
+        answer = await _ask_child((task, str(limits.pages)), (before, data), most_bytes)
+    if "code" not in answer:
+        return answer
     try:
-        refusal = UnusablePdf(str(code), **{name: value for name, value in answer.items() if name != "code"})
+        refusal = UnusablePdf(str(answer["code"]), **{name: value for name, value in answer.items() if name != "code"})
     except (KeyError, IndexError, ValueError, TypeError):
         refusal = UnusablePdf("unreadable")  # not an answer of ours: the child was taken over
     raise refusal
 
 
-async def _ask_child(data: bytes, max_pages: int) -> Mapping[str, Any]:
+async def _ask_child(arguments: Sequence[str], parts: Sequence[bytes], most_bytes: int) -> Mapping[str, Any]:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",  # the folder of the file is not where the child looks for libraries
         str(_CHILD),
-        str(max_pages),
+        *arguments,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         cwd="/",
     )
-    feeding = asyncio.create_task(_feed(cast(asyncio.StreamWriter, child.stdin), data))
+    feeding = asyncio.create_task(_feed(cast(asyncio.StreamWriter, child.stdin), parts))
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            answer = await _read(cast(asyncio.StreamReader, child.stdout))
+            answer = await _read(cast(asyncio.StreamReader, child.stdout), most_bytes)
             await feeding
             status = await child.wait()
     except TimeoutError:
@@ -127,23 +201,24 @@ async def _ask_child(data: bytes, max_pages: int) -> Mapping[str, Any]:
     raise UnusablePdf("took-too-long" if -status in _OUT_OF_TIME else "unreadable")
 
 
-async def _feed(pipe: asyncio.StreamWriter, data: bytes) -> None:
+async def _feed(pipe: asyncio.StreamWriter, parts: Sequence[bytes]) -> None:
     try:
-        pipe.write(data)
-        await pipe.drain()
+        for part in parts:
+            pipe.write(part)
+            await pipe.drain()
         pipe.close()
         await pipe.wait_closed()
     except (BrokenPipeError, ConnectionResetError):
         pass  # it ended before it had read everything; its status says why
 
 
-async def _read(pipe: asyncio.StreamReader) -> bytes:
-    answer = b""
-    while chunk := await pipe.read(_MAX_ANSWER_BYTES):
+async def _read(pipe: asyncio.StreamReader, most_bytes: int) -> bytes:
+    answer = bytearray()
+    while chunk := await pipe.read(_CHUNK_BYTES):
         answer += chunk
-        if len(answer) > _MAX_ANSWER_BYTES:
+        if len(answer) > most_bytes:
             raise UnusablePdf("unreadable")
-    return answer
+    return bytes(answer)
 
 
 async def _drain(pipe: asyncio.StreamReader) -> None:
@@ -151,14 +226,14 @@ async def _drain(pipe: asyncio.StreamReader) -> None:
 
     Source: Python documentation, "Subprocesses", the note on `Process.wait` and pipes.
     """
-    while await pipe.read(_MAX_ANSWER_BYTES):
+    while await pipe.read(_CHUNK_BYTES):
         pass
 
 
 def _parse(answer: bytes) -> Mapping[str, Any]:
     try:
         parsed = json.loads(answer)
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise UnusablePdf("unreadable") from err
     if not isinstance(parsed, dict):
         raise UnusablePdf("unreadable")

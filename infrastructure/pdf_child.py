@@ -1,14 +1,21 @@
 """Looks into an uploaded PDF, alone in a process with limits. Run as a file; imports nothing of ours.
 
-The bytes come on standard input, the most pages allowed as the only argument. One line of JSON goes to
-standard output: `{"pages": 3}` or `{"code": "encrypted"}` with, for some codes, the data of the reason.
-Whatever else happens here (a crash in the parser, a limit) the parent sees as the end of the process.
+The arguments are what is to be done and the most pages allowed. One line of JSON goes to standard output:
+`inspect`, with the PDF on standard input, answers `{"pages": 3}`; `find`, with a line of JSON before the
+PDF, the texts to look for, answers `{"sizes": [[width, height]], "places": [[text, page, x, y, width,
+height]]}` in thousandths of a point from the top left of the displayed page, texts by index and pages from 1.
+Either may answer `{"code": "encrypted"}` with, for some codes, the data of the reason. Whatever else
+happens here (a crash in the parser, a limit) the parent sees as the end of the process.
 """
 
 import json
+import math
 import os
 import resource
 import sys
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, DecimalException
 from io import BytesIO
 from typing import Any, Final
@@ -33,12 +40,59 @@ PAGE_POINTS: Final = (36, 14_400)
 BOXES: Final = ("/MediaBox", "/CropBox")
 
 
+#: Far more than a document has fields; each is a part of the answer.
+MAX_PLACES: Final = 10_000
+
+Edges = tuple[float, float, float, float]
+
+
 class Unusable(Exception):
     """`answer` is what goes to the parent."""
 
     def __init__(self, code: str, **data: int) -> None:
         super().__init__(code)
         self.answer = {"code": code, **data}
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What of a page is displayed: edges in points of the page's own space, and clockwise turns of a quarter."""
+
+    left: Decimal
+    bottom: Decimal
+    right: Decimal
+    top: Decimal
+    quarters: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Displayed width and height in thousandths of a point."""
+        across, up = _thousandths(self.right - self.left), _thousandths(self.top - self.bottom)
+        return (up, across) if self.quarters % 2 else (across, up)
+
+    def displayed(self, edges: Edges) -> tuple[int, int, int, int] | None:
+        """x, y, width and height of what is displayed of a box, given by its left, bottom, right and top; None if nothing is."""
+        left, right = edges[0] - float(self.left), edges[2] - float(self.left)
+        bottom, top = edges[1] - float(self.bottom), edges[3] - float(self.bottom)
+        across, up = float(self.right - self.left), float(self.top - self.bottom)
+        x, y, u, v = (
+            (left, up - top, right, up - bottom),
+            (bottom, left, top, right),
+            (across - right, bottom, across - left, top),
+            (up - top, across - right, up - bottom, across - left),
+        )[self.quarters]
+        width, height = self.size
+        near, far = _clip(x, width), _clip(u, width)
+        over, under = _clip(y, height), _clip(v, height)
+        return (near, over, far - near, under - over) if near < far and over < under else None
+
+
+def _thousandths(points: Decimal | float) -> int:
+    return round(points * 1000)
+
+
+def _clip(points: float, most_thousandths: int) -> int:
+    return min(max(_thousandths(points), 0), most_thousandths)
 
 
 def limit() -> None:
@@ -56,8 +110,8 @@ def limit() -> None:
             continue
 
 
-def inspect(data: bytes, max_pages: int) -> int:
-    """The number of pages; raises Unusable, or one of _FAULTS_OF_THE_FILE."""
+def inspect(data: bytes, max_pages: int) -> list[Sheet]:
+    """The pages; raises Unusable, or one of _FAULTS_OF_THE_FILE."""
     settings.set_qpdf_limits(flate_max_memory=FLATE_BYTES, parser_max_nesting=NESTING)
     try:
         # Recovery would guess at what a broken file means, and another reader may guess differently.
@@ -74,13 +128,14 @@ def inspect(data: bytes, max_pages: int) -> int:
             raise Unusable("no-pages")
         if pages > max_pages:
             raise Unusable("too-many-pages", pages=pages, most=max_pages)
+        sheets = []
         for number, page in enumerate(document.pages, 1):
-            check_page(page, number)
+            sheets.append(check_page(page, number))
             unpack_content(page, number)
-    return pages
+    return sheets
 
 
-def check_page(page: Any, number: int) -> None:
+def check_page(page: Any, number: int) -> Sheet:
     """A page has a size that can be shown and signed on, stands in quarter turns, and counts in points."""
     boxes = [corners(page.obj.get(name), number) for name in BOXES if name in page.obj]
     if not boxes or "/MediaBox" not in page.obj:
@@ -90,8 +145,10 @@ def check_page(page: Any, number: int) -> None:
     least, most = PAGE_POINTS
     if not (least <= right - left <= most and least <= top - bottom <= most):
         raise Unusable("bad-page", page=number)
-    if page.obj.get("/Rotate", 0) % 90 or page.obj.get("/UserUnit", 1) != 1:
+    rotation = page.obj.get("/Rotate", 0)
+    if rotation % 90 or page.obj.get("/UserUnit", 1) != 1:
         raise Unusable("bad-page", page=number)
+    return Sheet(left, bottom, right, top, int(rotation) // 90 % 4)
 
 
 def corners(box: Any, number: int) -> tuple[Decimal, Decimal, Decimal, Decimal]:
@@ -116,6 +173,92 @@ def unpack_content(page: Any, number: int) -> None:
             raise Unusable("bad-content", page=number) from err
 
 
+def find(data: bytes, max_pages: int, wanted: Sequence[str]) -> dict[str, object]:
+    """The answer to `find`; raises as `inspect`."""
+    sheets = inspect(data, max_pages)
+    texts = {index: " ".join(fold(text).split()) for index, text in enumerate(wanted)}
+    places = []
+    if any(texts.values()):
+        for place in _places(data, sheets, {index: text for index, text in texts.items() if text}):
+            places.append(place)
+            if len(places) > MAX_PLACES:
+                raise Unusable("too-many-places", most=MAX_PLACES)
+    return {"sizes": [sheet.size for sheet in sheets], "places": places}
+
+
+def fold(text: str) -> str:
+    """Letters as they are compared: without ligatures and other forms that only look different (Unicode's NFKD)."""
+    return "".join(unicodedata.normalize("NFKD", character) for character in text)
+
+
+def _places(data: bytes, sheets: Sequence[Sheet], texts: Mapping[int, str]) -> Iterator[tuple[int, ...]]:
+    # Here, because it takes longer to load than most files to inspect.
+    import pypdfium2  # type: ignore[import-untyped]
+
+    try:
+        document = pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as err:
+        raise Unusable("damaged") from err
+    if len(document) != len(sheets):
+        raise Unusable("damaged")  # another reader understands it differently
+    for number, sheet in enumerate(sheets, 1):
+        page = document[number - 1]
+        content = page.get_textpage()
+        there = "".join(fold(content.get_text_range()).split())
+        here = {index: text for index, text in texts.items() if text.replace(" ", "") in there}
+        for line in _lines(content) if here else ():
+            for index, text in here.items():
+                for edges in line.find(text):
+                    if place := sheet.displayed(edges):
+                        yield index, number, *place
+        page.close()
+
+
+class Line:
+    """A line of a page's text: its letters as they are compared, and the box that each belongs to."""
+
+    def __init__(self) -> None:
+        self.letters: list[str] = []
+        self.boxes: list[Edges | None] = []
+
+    def add(self, character: str, box: Edges | None) -> None:
+        for letter in fold(character):
+            if letter.isspace():
+                if self.letters and self.letters[-1] != " ":
+                    self.letters.append(" ")
+                    self.boxes.append(None)
+            elif unicodedata.category(letter) != "Cc":
+                self.letters.append(letter)
+                self.boxes.append(box)
+
+    def find(self, text: str) -> Iterator[Edges]:
+        """The boxes around each place of `text`, from left to right, none overlapping another."""
+        line, start = "".join(self.letters), 0
+        while (at := line.find(text, start)) >= 0:
+            start = at + len(text)
+            found = [box for box in self.boxes[at:start] if box is not None]
+            if found:
+                left, bottom, right, top = zip(*found, strict=True)
+                yield min(left), min(bottom), max(right), max(top)
+
+
+def _lines(content: Any) -> Iterator[Line]:
+    """The lines of a page's text. Spaces between words that stand apart are PDFium's guess; they have no box."""
+    from pypdfium2 import raw
+
+    line = Line()
+    for index in range(content.count_chars()):
+        character = chr(min(raw.FPDFText_GetUnicode(content, index), sys.maxunicode))
+        if character in "\r\n":
+            yield line
+            line = Line()
+            continue
+        made_up = raw.FPDFText_IsGenerated(content, index) == 1
+        box = None if made_up else content.get_charbox(index, loose=True)
+        line.add(character, box if box is not None and all(map(math.isfinite, box)) else None)
+    yield line
+
+
 #: How the parser, and what is done here with what it found, takes exception to a file.
 _FAULTS_OF_THE_FILE: Final = (
     pikepdf.PdfError,
@@ -129,12 +272,14 @@ _FAULTS_OF_THE_FILE: Final = (
 
 
 def main() -> None:
-    """Reads the bytes, writes the answer."""
+    """Reads what there is to do and the bytes, writes the answer."""
     limit()
+    task, max_pages = sys.argv[1], int(sys.argv[2])
+    wanted = json.loads(sys.stdin.buffer.readline()) if task == "find" else []
     data = sys.stdin.buffer.read()
     answer: dict[str, object]
     try:
-        answer = {"pages": inspect(data, int(sys.argv[1]))}
+        answer = find(data, max_pages, wanted) if task == "find" else {"pages": len(inspect(data, max_pages))}
     except Unusable as err:
         answer = dict(err.answer)
     except MemoryError:
