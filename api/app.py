@@ -17,7 +17,7 @@ from api.deps import Deps
 from api.dispatch import Dispatch
 from api.http import App, Labels, Receive, Scope, Send
 from api.problems import problem
-from api.surfaces import files, health, ledger, partner, sessions, signer, signing
+from api.surfaces import files, health, ledger, partner, sessions, signatures, signer, signing
 from infrastructure.blobs import BlobStore
 from infrastructure.clock import Clock, SystemClock
 from infrastructure.database import async_pool
@@ -67,7 +67,8 @@ async def running(installation: Installation, *, clock: Clock | None = None, fol
         await asyncio.to_thread(_prepare_read_models, installation)
         deps = await _open(stack, installation, clock or SystemClock())
         tasks = await _follow(stack, installation, deps) if followers else ()
-        built = {"partner": partner, "signing": signing, "sessions": sessions, "ledger": ledger, "files": files, "signer": signer}
+        published = {"partner": partner, "signing": signing, "signatures": signatures, "sessions": sessions}
+        built = {**published, "ledger": ledger, "files": files, "signer": signer}
         surfaces = {name: surface.build(deps) for name, surface in built.items()}
         apps: dict[str, App] = {**surfaces}
         apps["health"] = health.build(deps)
