@@ -30,7 +30,7 @@ from infrastructure.identity import (
     User,
 )
 from infrastructure.ledger import InvitationMint, Key, Ledger, Outcome, Recorded
-from infrastructure.pdf import PdfLimits, UnusablePdf, inspect_pdf
+from infrastructure.pdf import PdfLimits, TextPlaces, UnusablePdf, find_text, inspect_pdf
 from infrastructure.reading import ReadGate, ReadsUnavailable
 from infrastructure.recorder import Recorder, StoredEntry
 from infrastructure.secrets import token_hash
@@ -74,6 +74,7 @@ __all__ = [
     "Refused",
     "Settings",
     "StoredEntry",
+    "TextPlaces",
     "TokenExpired",
     "TokenOfAnotherKind",
     "TokenRefused",
@@ -83,6 +84,7 @@ __all__ = [
     "UrlRefused",
     "User",
     "Vault",
+    "find_text",
     "inspect_pdf",
     "token_hash",
 ]

@@ -16,6 +16,7 @@ from domain.actor import Actor, ActorKind, Mode
 from domain.coordination import Participate
 from domain.coordination import ParticipantCommand as Act
 from domain.envelope import Envelope
+from domain.personal import Subject, SubjectKind
 from domain.signing import DeclineSigning, SignatureMethod, SignDocuments, ViewDocument
 from infrastructure.identity import KeyKind
 from infrastructure.ledger import NO_ANSWER
@@ -127,8 +128,6 @@ class Project:
         self.act(identity, SignDocuments(who, None, SignatureMethod.TYPED, None, None, SIGNER))
 
     def decline(self, identity: str, reason: str | None = None, number: int = 0) -> None:
-        from domain.personal import Subject, SubjectKind
-
         about = Subject(self.tenant, SubjectKind.ENVELOPE, identity)
         said = None if reason is None else self.world.deps.vault.conceal(reason, about)
         self.act(identity, DeclineSigning(self.participants(identity)[number], None, said, SIGNER))

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.deps import Deps
 from api.http import RequestLimits
 from api.limits import RateLimits
-from api.surfaces.signatures import renders, requests
+from api.surfaces.signatures import creation, renders, requests
 from api.surfaces.signatures.answers import Failed, Failure, Issues, failure_response, invalid
 from api.surfaces.signatures.documentation import Documented
 from api.surfaces.signatures.refusals import REFUSALS, answer_to
@@ -58,7 +58,7 @@ def build(deps: Deps) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.deps = deps
-    for module in (requests, renders):
+    for module in (creation, requests, renders):
         app.include_router(module.router)
     app.add_middleware(RateLimits, deps=deps, surface="signatures", refused=_limited)
     # Uploads are the largest; readers of JSON have a limit of their own.
