@@ -10,8 +10,8 @@ from uuid import UUID
 import jsonschema_rs
 
 from api.surfaces.sessions import REFUSALS, build
+from api.surfaces.sessions.kinds import KINDS
 from api.surfaces.sessions.models import Completed
-from api.surfaces.sessions.problems import KINDS
 from domain import errors
 from domain.errors import Refusal
 from infrastructure.database import DatabaseUrls
@@ -19,6 +19,7 @@ from tests.running import Person, client_of, in_loop, running
 
 _SAMPLES: dict[Any, Any] = {
     UUID: UUID(int=7),
+    UUID | str: "doc_1",
     int: 3,
     str: "completed",
     datetime: datetime(2026, 11, 20, tzinfo=UTC),
@@ -59,14 +60,14 @@ async def test_the_document_names_every_status_and_describes_the_shapes(database
     async with running(database, tmp_path) as run, client_of(build(run.deps)) as http:
         document = build(run.deps).openapi()
         operation = document["paths"]["/v1/signing_sessions/{id}/complete"]["post"]
-        assert {"200", "400", "401", "403", "404", "409", "410", "413", "415", "422", "500", "503"} == set(operation["responses"])
+        statuses = {"200", "400", "401", "403", "404", "409", "410", "413", "415", "422", "429", "500", "503"}
+        assert statuses == set(operation["responses"])
         for status, answer in operation["responses"].items():
             assert list(answer["content"]) == ["application/json" if status == "200" else "application/problem+json"]
         parameters = {it["name"]: it["required"] for it in operation["parameters"]}
         assert parameters == {
             "id": True,
             "X-Signing-Session-Token": True,
-            "Authorization": False,
             "Matter-Version": False,
             "Idempotency-Key": False,
         }

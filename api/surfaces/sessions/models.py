@@ -4,12 +4,11 @@ import binascii
 from base64 import b64decode
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from api.surfaces.sessions.problems import VALIDATION, Problem
+from api.surfaces.sessions.validation import Body, DocumentId, EnvelopeId, SignerId, StakeholderId, fault
 from domain.canonical import CanonicalError, canonical
 
 #: The longest attestation. It is kept word for word, so it has to fit what a person is shown and reads.
@@ -21,20 +20,13 @@ MAX_IMAGE_BYTES: Final = 512 * 1024
 #: What a client may say of itself, in its canonical spelling.
 MAX_CLIENT_METADATA_BYTES: Final = 16 * 1024
 
-#: Faults listed in one answer; the first ones are enough to act on.
-MAX_FAULTS: Final = 100
-
 #: How files of each type begin: PNG (ISO/IEC 15948 section 5.2), JPEG (ITU-T T.81 annex B). SVG is left out: it can hold scripts.
 _IMAGES: Final[Mapping[str, bytes]] = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 
 
-def _fault(code: str, sentence: str) -> PydanticCustomError:
-    return PydanticCustomError(code, "{sentence}", {"sentence": sentence})
-
-
 def _attestation(text: str) -> str:
     if not text.strip():
-        raise _fault("blank", "Must not be blank.")
+        raise fault("blank", "Must not be blank.")
     return text
 
 
@@ -42,17 +34,17 @@ def _image(text: str) -> str:
     head, comma, data = text.partition(",")
     media_type, _, encoding = head.removeprefix("data:").partition(";")
     if not head.startswith("data:") or not comma or encoding != "base64" or media_type not in _IMAGES:
-        raise _fault("invalid_data_uri", "Must be a data URI of a PNG or JPEG image in base64 (RFC 2397).")
+        raise fault("invalid_data_uri", "Must be a data URI of a PNG or JPEG image in base64 (RFC 2397).")
     if len(data) > (MAX_IMAGE_BYTES + 2) // 3 * 4:
-        raise _fault("too_large", f"Must not hold more than {MAX_IMAGE_BYTES} bytes.")
+        raise fault("too_large", f"Must not hold more than {MAX_IMAGE_BYTES} bytes.")
     try:
         content = b64decode(data, validate=True)
     except (binascii.Error, ValueError) as err:
-        raise _fault("invalid_data_uri", "Must be valid base64.") from err
+        raise fault("invalid_data_uri", "Must be valid base64.") from err
     if len(content) > MAX_IMAGE_BYTES:
-        raise _fault("too_large", f"Must not hold more than {MAX_IMAGE_BYTES} bytes.")
+        raise fault("too_large", f"Must not hold more than {MAX_IMAGE_BYTES} bytes.")
     if not content.startswith(_IMAGES[media_type]):
-        raise _fault("invalid_image", f"Does not hold what it says: {media_type}.")
+        raise fault("invalid_image", f"Does not hold what it says: {media_type}.")
     return text
 
 
@@ -60,16 +52,14 @@ def _metadata(value: dict[str, Any]) -> dict[str, Any]:
     try:
         size = len(canonical(value))
     except CanonicalError as err:
-        raise _fault("invalid", f"Cannot be kept: {err}.") from err
+        raise fault("invalid", f"Cannot be kept: {err}.") from err
     if size > MAX_CLIENT_METADATA_BYTES:
-        raise _fault("too_large", f"Must not take more than {MAX_CLIENT_METADATA_BYTES} bytes.")
+        raise fault("too_large", f"Must not take more than {MAX_CLIENT_METADATA_BYTES} bytes.")
     return value
 
 
-class Completion(BaseModel):
+class Completion(Body):
     """The body of a completion."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     electronic_signature_text: Annotated[
         str,
@@ -92,54 +82,30 @@ class Completion(BaseModel):
     ] = None
 
 
-def parse(value: object) -> Completion:
-    """The body as a completion; raises Problem with every fault in it."""
-    try:
-        return Completion.model_validate(value)
-    except ValidationError as err:
-        found = err.errors(include_url=False, include_input=False)[:MAX_FAULTS]
-        faults = [
-            {
-                "field": ".".join(str(part) for part in fault["loc"]),
-                "code": _CODES.get(fault["type"], fault["type"]),
-                "message": _SENTENCES.get(fault["type"], fault["msg"]),
-            }
-            for fault in found
-        ]
-        # What was sent is in no message: it is personal.
-        raise Problem(
-            VALIDATION,
-            f"{faults[0]['field'] or 'The body'}: {faults[0]['message']}",
-            param=faults[0]["field"] or None,
-            more={"errors": faults},
-        ) from None
+class NewSession(Body):
+    """The body of a session for a person who has just signed in: for an envelope, or for one document."""
+
+    stakeholder_id: StakeholderId
+    document_id: Annotated[DocumentId | None, Field(description="The document, if no envelope is named.")] = None
+    signing_envelope_id: EnvelopeId | None = None
+    signer_id: Annotated[SignerId | None, Field(description="Required with an envelope.")] = None
+
+    @model_validator(mode="after")
+    def _target(self) -> Self:
+        if (self.document_id is None) == (self.signing_envelope_id is None):
+            raise fault("invalid_target", "Name either document_id or signing_envelope_id.")
+        if (self.signer_id is None) != (self.signing_envelope_id is None):
+            raise fault("invalid_target", "signer_id goes with signing_envelope_id.")
+        return self
 
 
-_CODES: Final[Mapping[str, str]] = {
-    "missing": "required",
-    "extra_forbidden": "unknown_field",
-    "string_type": "invalid_type",
-    "dict_type": "invalid_type",
-    "model_type": "invalid_type",
-    "string_too_short": "too_short",
-    "string_too_long": "too_long",
-}
-_SENTENCES: Final[Mapping[str, str]] = {
-    "missing": "Must be given.",
-    "extra_forbidden": "Is not a field of this request.",
-    "string_type": "Must be a string.",
-    "dict_type": "Must be an object.",
-    "model_type": "Must be an object.",
-    "string_too_short": "Must not be empty.",
-    "string_too_long": f"Must not be longer than {MAX_ATTESTATION_CHARACTERS} characters.",
-}
-
+SigningMethod = Literal["session_token", "agent_authorized", "human_oauth", "one_time_code", "password"]
 SessionStatus = Literal["pending", "completed", "declined", "failed", "cancelled", "expired"]
 EnvelopeStatusWord = Literal["draft", "sent", "partially_signed", "completed", "declined", "voided", "expired", "failed"]
 
 
 class Target(BaseModel):
-    document_id: str | None = Field(description="Null: the session is for an envelope.")
+    document_id: str | None = Field(description="The document that the session was asked for. Null: it is for the envelope.")
     signing_envelope_id: str
     signer_id: str
 
@@ -151,15 +117,20 @@ class Session(BaseModel):
     object: Literal["signing_session"] = "signing_session"
     target: Target
     stakeholder_id: str
-    human_clerk_user_id: str | None = Field(default=None, description="Null: no such account was observed.")
+    human_clerk_user_id: str | None = Field(
+        default=None,
+        description="The person who signed in for it, as the issuer names them. Null: the right is the invitation's.",
+    )
     created_at: int = Field(description="Unix seconds.")
     expires_at: int | None = Field(
         description="Unix seconds: the earlier of the token's end and the envelope's deadline. Null before the invitation if there is no deadline."
     )
     status: SessionStatus
-    signature_token: None = Field(default=None, description="Always null: the token is in the invitation and nowhere else.")
+    signature_token: str | None = Field(
+        default=None, description="Only in the answer that made the session: `sig_...`, to be used once, within 15 minutes."
+    )
     disclosure_packet_hash: str | None = Field(
-        default=None, description="Null: no disclosure packet was shown through this surface."
+        default=None, description="SHA-256 of the disclosure that the stakeholder has consented to. Null: no consent is known."
     )
     livemode: bool
 
@@ -199,7 +170,10 @@ class Acknowledgement(BaseModel):
 
     id: str
     object: Literal["esra_acknowledgement"] = "esra_acknowledgement"
-    method: str
+    method: str = Field(description="How the signature was expressed.")
+    signing_method: SigningMethod = Field(
+        description="By what right: the invitation's token alone, with an organization's key, or a sign-in."
+    )
     electronic_signature_text_hash: str | None = Field(description="Salted commitment to the attestation.")
     signature_blob_hash: str | None = Field(description="Salted commitment to the image.")
     ip_hash: str | None = Field(description="Salted commitment to the source address.")

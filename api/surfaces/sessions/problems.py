@@ -3,25 +3,45 @@
 Each kind of error is one `Kind`; refusals of the domain become kinds through one table, `REFUSALS`.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final, assert_never, cast
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
-from api.deps import DatabaseUnavailable, Deps, ReadsUnavailable, RecorderUnavailable
+from api import troubles
+from api.deps import Deps
 from api.http import json_answer, request_id
+from api.surfaces.sessions.kinds import (
+    ANSWER_ERASED,
+    BODY_INVALID,
+    CONTENT_TYPE,
+    CREDITS,
+    DOCUMENT_CHANGED,
+    HUMAN_REQUIRED,
+    INTERNAL,
+    KEY_CONFLICT,
+    LOCKED,
+    METHOD,
+    NOT_FOUND,
+    RATE_LIMITED,
+    SESSION_EXPIRED,
+    SESSION_TOKEN,
+    TOO_LARGE,
+    TRANSITION,
+    UNAVAILABLE,
+    VALIDATION,
+    Kind,
+)
+from api.troubles import Convention, Trouble
 from domain import errors
 from domain.errors import Refusal
-
-log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -29,97 +49,20 @@ MEDIA_TYPE: Final = "application/problem+json"
 DOCUMENTATION: Final = "/docs/sessions"
 
 #: What a client that was told "not now" should wait before it asks again.
-RETRY_AFTER_SECONDS: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of error, as documented. Clients match on `code` alone."""
-
-    status: int
-    code: str
-    title: str
-    meaning: str
-
-
-HEADER_INVALID: Final = Kind(400, "validation_header_invalid", "Invalid header", "A header is missing or malformed.")
-BODY_INVALID: Final = Kind(400, "validation_body_invalid", "Invalid body", "The body is not JSON.")
-MISSING_CREDENTIALS: Final = Kind(
-    401, "auth_missing_credentials", "Missing credentials", "Neither an organization key nor a session token was sent."
-)
-TOKEN_INVALID: Final = Kind(401, "auth_token_invalid", "Invalid token", "The bearer is not an active organization key.")
-CREDITS: Final = Kind(402, "credits_insufficient", "Insufficient credits", "The organization has no credits left.")
-SESSION_TOKEN: Final = Kind(
-    403,
-    "invalid_session_token",
-    "Invalid session token",
-    "The session token is missing, or is neither the one of the latest invitation nor of the open session.",
-)
-NOT_FOUND: Final = Kind(404, "not_found_resource", "Not found", "There is no such resource, or it belongs to somebody else.")
-NOT_IN_MODE: Final = Kind(404, "not_found_in_mode", "Not found in this mode", "The resource is of the other mode, live or test.")
-METHOD: Final = Kind(405, "method_not_allowed", "Method not allowed", "The resource does not offer this method.")
-TRANSITION: Final = Kind(
-    409,
-    "invalid_state_transition",
-    "Invalid state transition",
-    "The session is not in a state that allows this; `current_state` says which it is in.",
-)
-DOCUMENT_CHANGED: Final = Kind(
-    409, "state_document_changed", "Document changed", "The document shown is not the one in the envelope."
-)
-KEY_CONFLICT: Final = Kind(
-    409,
-    "validation_idempotency_key_conflict",
-    "Idempotency key reused",
-    "The idempotency key was used before with another request.",
-)
-ANSWER_ERASED: Final = Kind(
-    409,
-    "idempotent_answer_erased",
-    "Answer erased",
-    "The request was done before; its answer held personal data that has since been erased.",
-)
-HUMAN_REQUIRED: Final = Kind(
-    403, "human_signature_required", "Human signature required", "The signer has to sign in person; an agent may not."
-)
-LOCKED: Final = Kind(
-    409,
-    "state_optimistic_lock_conflict",
-    "Concurrent change",
-    "Others kept changing the same envelope; nothing was done, so try again.",
-)
-SESSION_EXPIRED: Final = Kind(
-    410, "session_expired", "Session expired", "The session's lifetime is over; ask for the invitation to be sent again."
-)
-TOO_LARGE: Final = Kind(413, "validation_body_too_large", "Body too large", "The body is larger than is accepted.")
-CONTENT_TYPE: Final = Kind(
-    415, "validation_content_type_invalid", "Unsupported content type", "The body is not sent as application/json."
-)
-VALIDATION: Final = Kind(
-    422,
-    "validation_failed",
-    "Validation failed",
-    "Some fields are missing, unknown or have unusable values; `errors` lists them.",
-)
-RATE_LIMITED: Final = Kind(429, "rate_limited", "Too many requests", "Wait for `retry_after` seconds.")
-INTERNAL: Final = Kind(
-    500, "internal_error", "Internal error", "Something unforeseen happened; it has been noted under `request_id`."
-)
-UNAVAILABLE: Final = Kind(
-    503, "upstream_unavailable", "Unavailable", "The database cannot be reached; a repeat with the same idempotency key is safe."
-)
-
-KINDS: Final[tuple[Kind, ...]] = (
-    HEADER_INVALID, BODY_INVALID, MISSING_CREDENTIALS, TOKEN_INVALID, CREDITS, SESSION_TOKEN, NOT_FOUND, NOT_IN_MODE, METHOD,
-    TRANSITION, DOCUMENT_CHANGED, KEY_CONFLICT, ANSWER_ERASED, HUMAN_REQUIRED, LOCKED, SESSION_EXPIRED, TOO_LARGE, CONTENT_TYPE, VALIDATION,
-    RATE_LIMITED, INTERNAL, UNAVAILABLE,
-)  # fmt: skip
+RETRY_AFTER_SECONDS: Final = troubles.RETRY_AFTER_SECONDS
 
 
 class FieldError(BaseModel):
     field: str = Field(description="Path of the field, dotted; empty for the body as a whole.")
     code: str
     message: str
+
+
+class AuthorizedBy(BaseModel):
+    """A person who signed in, or whoever holds the organization's key."""
+
+    human_principal_id: str | None
+    agent_id: str | None
 
 
 class ProblemDocument(BaseModel):
@@ -133,11 +76,11 @@ class ProblemDocument(BaseModel):
     detail: str
     instance: str = Field(description="`/requests/` and the request's id.")
     code: str
+    param: str | None = Field(description="The field, parameter or header at fault, where there is one.")
     doc_url: str
     request_id: str
-    param: str | None = Field(default=None, description="The field or header at fault, where there is one.")
-    retry_after: int | None = Field(default=None, description="Seconds, where a repeat may succeed.")
-    authorized_by: dict[str, str] | None = Field(default=None, description="Who authorized the request, where it was an agent.")
+    retry_after: int | None = Field(description="Seconds, where a repeat may succeed.")
+    authorized_by: AuthorizedBy | None = Field(description="Who the credential names, where one was recognised.")
     errors: list[FieldError] | None = Field(default=None, description="With `validation_failed`.")
     current_state: str | None = Field(default=None, description="With `invalid_state_transition`.")
     attempted_transition: str | None = None
@@ -179,12 +122,15 @@ def problem_response(request: Request, problem: Problem) -> Response:
         "instance": f"/requests/{identity}",
         "code": kind.code,
     }
-    if problem.param is not None:
-        content["param"] = problem.param
-    content |= {"doc_url": documentation, "request_id": identity}
+    content |= {
+        "param": problem.param,
+        "doc_url": documentation,
+        "request_id": identity,
+        "retry_after": problem.retry_after,
+        "authorized_by": getattr(request.state, "authorized_by", None),
+    }
     headers = dict(problem.headers)
     if problem.retry_after is not None:
-        content["retry_after"] = problem.retry_after
         headers["Retry-After"] = str(problem.retry_after)
     if kind.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
@@ -193,33 +139,55 @@ def problem_response(request: Request, problem: Problem) -> Response:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """What a request tried: the session it named, and the state it was to lead to."""
+class Machine:
+    """What may become of a kind of resource: transitions by state; states without any are final.
 
-    session: str
+    `words` are the states that the domain names otherwise.
+    """
+
+    noun: str
+    transitions: Mapping[str, Sequence[str]]
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
+SESSION: Final = Machine("Signing session", {"pending": ("completed", "declined", "cancelled", "expired")})
+ENVELOPE: Final = Machine(
+    "Signing envelope",
+    {
+        "draft": ("sent", "voided", "expired"),
+        "sent": ("partially_signed", "completed", "declined", "voided", "expired"),
+        "partially_signed": ("completed", "declined", "voided", "expired"),
+    },
+    {"cancelled": "voided"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What a request tried: the resource it named, and the state it was to lead to."""
+
+    machine: Machine
+    id: str
     transition: str
 
 
-def attempt(request: Request, session: str, transition: str) -> None:
+def attempt(request: Request, id: str, transition: str, machine: Machine = SESSION) -> None:
     """Notes what the request tries, for the answer if the state does not allow it."""
-    request.state.attempt = Attempt(session, transition)
-
-
-#: What a session may become, by the state it is in; the other states are final.
-TRANSITIONS: Final[Mapping[str, Sequence[str]]] = {"pending": ("completed", "declined", "cancelled", "expired")}
+    request.state.attempt = Attempt(machine, id, transition)
 
 
 def transition_refused(state: str, tried: Attempt | None, *, allowed: Sequence[str] | None = None) -> Problem:
-    """The 409 for a session in `state`; `allowed` replaces what the state would allow otherwise."""
-    session, transition = ("", "") if tried is None else (f" {tried.session}", tried.transition)
-    again = " again" if state == transition else ""
+    """The 409 for a resource in `state`; `allowed` replaces what the state would allow otherwise."""
+    machine, id, transition = (SESSION, "", "") if tried is None else (tried.machine, f" {tried.id}", tried.transition)
+    word = machine.words.get(state, state)
+    again = " again" if word == transition else ""
     return Problem(
         TRANSITION,
-        f"Signing session{session} is in state `{state}` and cannot be {transition or 'changed'}{again}.",
+        f"{machine.noun}{id} is in state `{word}` and cannot be {transition or 'changed'}{again}.",
         more={
-            "current_state": state,
+            "current_state": word,
             "attempted_transition": transition,
-            "allowed_transitions": list(TRANSITIONS.get(state, ()) if allowed is None else allowed),
+            "allowed_transitions": list(machine.transitions.get(word, ()) if allowed is None else allowed),
         },
     )
 
@@ -250,6 +218,8 @@ def _too_late(refusal: errors.DeadlinePassed, tried: Attempt | None) -> Problem:
 
 
 def _not_yet(refusal: errors.NotInvited | errors.EnvelopeNotSent, tried: Attempt | None) -> Problem:
+    if tried is not None and tried.machine is ENVELOPE:
+        return transition_refused("draft", tried)
     return transition_refused("pending", tried, allowed=("cancelled", "expired"))
 
 
@@ -344,45 +314,47 @@ _BY_STATUS: Final[Mapping[int, Kind]] = {
 }
 
 
+def _http(request: Request, err: HTTPException) -> Response:
+    kind = _BY_STATUS.get(err.status_code, BODY_INVALID if err.status_code < 500 else INTERNAL)
+    # Starlette's own exceptions say no more than the status does.
+    detail = None if err.detail == HTTPStatus(err.status_code).phrase else err.detail
+    return problem_response(request, Problem(kind, detail))
+
+
+def _trouble(request: Request, trouble: Trouble) -> Response:
+    match trouble:
+        case Trouble.INCOMPLETE:
+            return problem_response(request, Problem(BODY_INVALID, "The body did not arrive as a whole."))
+        case Trouble.TOO_LARGE:
+            return problem_response(request, Problem(TOO_LARGE, "All fields together are more than can be recorded."))
+        case Trouble.UNAVAILABLE:
+            return problem_response(request, Problem(UNAVAILABLE, retry_after=RETRY_AFTER_SECONDS))
+        case Trouble.DAMAGED | Trouble.BROKEN:
+            return problem_response(request, Problem(INTERNAL))
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _refused(request: Request, err: Refusal) -> Response:
+    return problem_response(request, REFUSALS[type(err)].problem(err, getattr(request.state, "attempt", None)))
+
+
 def install(app: FastAPI) -> None:
     """Makes every failure of `app` a problem document."""
+    troubles.install(app, Convention(_refused, _http, _trouble))
 
     @app.exception_handler(Problem)
     async def problem(request: Request, err: Problem) -> Response:
         return problem_response(request, err)
 
-    @app.exception_handler(Refusal)
-    async def refused(request: Request, err: Refusal) -> Response:
-        return problem_response(request, REFUSALS[type(err)].problem(err, getattr(request.state, "attempt", None)))
-
-    @app.exception_handler(HTTPException)
-    async def failed(request: Request, err: HTTPException) -> Response:
-        kind = _BY_STATUS.get(err.status_code, BODY_INVALID if err.status_code < 500 else INTERNAL)
-        # Starlette's own exceptions say no more than the status does.
-        detail = None if err.detail == HTTPStatus(err.status_code).phrase else err.detail
-        return problem_response(request, Problem(kind, detail, headers=err.headers))
-
-    @app.exception_handler(ClientDisconnect)
-    async def gone(request: Request, err: ClientDisconnect) -> Response:
-        # Nobody reads it; it is not a fault of ours that would belong into the log.
-        return problem_response(request, Problem(BODY_INVALID, "The body did not arrive as a whole."))
-
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, err: RequestValidationError) -> Response:
         return problem_response(request, Problem(VALIDATION))
 
-    async def unavailable(request: Request, err: Exception) -> Response:
-        log.warning("request %s could not be answered: %s", request_id(request), err)
-        return problem_response(request, Problem(UNAVAILABLE, retry_after=RETRY_AFTER_SECONDS))
 
-    for cause in (RecorderUnavailable, DatabaseUnavailable, ReadsUnavailable):
-        app.add_exception_handler(cause, unavailable)
-
-    @app.exception_handler(Exception)
-    async def unforeseen(request: Request, err: Exception) -> Response:
-        # Headers and body stay out of the log: they hold the session token and what the signer wrote.
-        log.error("request %s failed", request_id(request), exc_info=err)
-        return problem_response(request, Problem(INTERNAL))
+def too_many(request: Request, wait_seconds: int) -> Response:
+    """The answer to whoever sends more than the rate allows."""
+    return problem_response(request, Problem(RATE_LIMITED, retry_after=wait_seconds))
 
 
 def _deps(request: Request) -> Deps:
