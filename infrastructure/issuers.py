@@ -15,6 +15,8 @@ from domain.ids import IdError, parse_uuid
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 DEFAULT_ALGORITHMS: Final[tuple[Algorithm, ...]] = ("RS256", "ES256", "EdDSA", "PS256")
 
+#: What the directory can hold of a user's issuer.
+MAX_ISSUER_CHARACTERS: Final = 255
 MAX_URL_CHARACTERS: Final = 2048
 MAX_ISSUERS: Final = 100
 
@@ -50,6 +52,8 @@ def _issuer_url(value: str) -> str:
     # OpenID Connect Discovery section 4.1: an issuer has neither query nor fragment.
     if "?" in _key_url(value):
         raise ValueError("is not of the form https://host/path (http only for this machine)")
+    if len(value) > MAX_ISSUER_CHARACTERS:
+        raise ValueError(f"has more than {MAX_ISSUER_CHARACTERS} characters")
     return value
 
 

@@ -1,14 +1,17 @@
 """The commands about who may act, run as a person runs them, on a real database."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import jwt
 import pytest
 from typer.testing import CliRunner, Result
 
 from api.cli_identity import app
 from infrastructure.database import DatabaseUrls, connect
+from infrastructure.issuer import USER_AUDIENCE
 from infrastructure.secrets import token_hash
 
 Run = Callable[..., Result]
@@ -81,6 +84,63 @@ def test_a_credential_is_shown_once_replaced_and_revoked(run: Run, database: Dat
             "SELECT status FROM credentials WHERE secret_hash = %s", (bytes.fromhex(token_hash(organization)),)
         )
         assert found.fetchone() == ("REVOKED",)
+
+
+def test_a_project_has_keys_of_both_modes(run: Run) -> None:
+    told(run("tenant", "create", "Ana"))
+    live = told(run("credential", "create", "--kind", "project"))
+    test = told(run("credential", "create", "--kind", "project", "--mode", "test"))
+    assert live.startswith("ck_live_")
+    assert test.startswith("ck_test_")
+    rows = [line.split("\t") for line in told(run("credential", "list")).splitlines()]
+    assert [(row[0][:3], row[2], row[4], row[5]) for row in rows] == [
+        ("pj_", "project", "live", "ACTIVE"),
+        ("pj_", "project", "test", "ACTIVE"),
+    ]
+    assert "Revoked" in run("credential", "revoke", rows[1][0]).stderr
+    assert "no active credential" in failed(run("credential", "revoke", rows[1][0]))
+    assert "is live" in failed(run("credential", "create", "--kind", "partner", "--mode", "test"))
+
+
+def test_a_users_token_says_who_they_are_and_that_they_sign_in_now(run: Run) -> None:
+    tenant = told(run("tenant", "create", "Ana"))
+    words = ("--email", "ana@example.com", "--name", "Ana Lima", "--mode", "test", "--lifetime", "2h")
+    result = run("token", "--user", "ana", "--role", "signer", *words)
+    claims = jwt.decode(told(result), options={"verify_signature": False})
+    assert result.stderr == ""
+    assert (claims["sub"], claims["email"], claims["name"], claims["mode"]) == ("ana", "ana@example.com", "Ana Lima", "test")
+    assert (claims["tenant"], claims["aud"], claims["exp"] - claims["iat"]) == (tenant, USER_AUDIENCE, 7200)
+    assert 0 <= time.time() - claims["auth_time"] < 60
+
+
+@pytest.mark.parametrize(("role", "told_of"), [("manager", "appointed manager"), ("admin", "appointed administrator")])
+def test_a_token_for_a_role_puts_it_into_the_directory_once(run: Run, role: str, told_of: str) -> None:
+    told(run("tenant", "create", "Ana"))
+    first = run("token", "--user", "ana", "--role", role)
+    assert told(first).count(".") == 2
+    assert told_of in first.stderr
+    again = run("token", "--user", "ana", "--role", role)
+    assert told(again).count(".") == 2
+    assert again.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ((), "either --admin or --user"),
+        (("--admin", "--user", "ana"), "either --admin or --user"),
+        (("--admin", "--email", "ana@example.com"), "are a user's"),
+        (("--user", "ana", "--role", "signer"), "give --email"),
+        (("--user", ""), "No token was made: a user is named by"),
+        (("--user", "ana\n"), "No token was made: a user is named by"),
+        (("--user", "ana", "--email", "nobody"), "No token was made: the e-mail address"),
+        (("--user", "ana", "--name", "two\nlines"), "No token was made: a name"),
+    ],
+    ids=str,
+)
+def test_a_token_that_makes_no_sense_is_not_made(run: Run, words: tuple[str, ...], reason: str) -> None:
+    told(run("tenant", "create", "Ana"))
+    assert reason in failed(run("token", *words))
 
 
 def test_credits_are_shown_set_added_and_lifted(run: Run) -> None:
