@@ -30,6 +30,7 @@ from domain.envelope import (
 )
 from domain.errors import (
     DuplicateParticipant,
+    EnvelopeClosed,
     EnvelopeNotFound,
     EnvelopeNotSent,
     ImpossibleHistory,
@@ -114,6 +115,13 @@ class SendEnvelope:
 
 
 @dataclass(frozen=True, slots=True)
+class RemindEnvelope:
+    """Sends the invitation again to everybody whose turn it is; the ones before are no longer accepted."""
+
+    envelope: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class CancelEnvelope:
     envelope: UUID
     reason: Personal | None = None
@@ -155,6 +163,7 @@ PackageCommand = (
     | AddDocument
     | AddParticipant
     | SendEnvelope
+    | RemindEnvelope
     | CancelEnvelope
     | ExpireEnvelope
     | ExtendEnvelope
@@ -202,7 +211,7 @@ def needs(command: PackageCommand, envelope: Envelope | None) -> Needs:
             return Needs(tuple(who for who in envelope.slots if who in command.participants))
         case AddParticipant():
             return Needs((command.slot.participant,))
-        case SendEnvelope():
+        case SendEnvelope() | RemindEnvelope():
             return Needs(envelope.due(), len(envelope.due()))
         case CancelEnvelope() | ExpireEnvelope():
             return Needs(envelope.open_participants())
@@ -243,6 +252,8 @@ def decide(command: PackageCommand, package: Package, now: datetime, invitations
             _add_participant(work, command)
         case SendEnvelope():
             _send(work, command.envelope)
+        case RemindEnvelope():
+            _remind(work, command)
         case CancelEnvelope():
             work.on_envelope(command.envelope, envelopes.MarkCancelled(command.envelope, command.reason))
         case ExpireEnvelope():
@@ -402,6 +413,21 @@ def _refuse_same_person(persons: Iterable[Subject | None]) -> None:
         first = seen.setdefault(subject.key, index)
         if first != index:
             raise DuplicateParticipant(index, first)
+
+
+def _remind(work: _Working, command: RemindEnvelope) -> None:
+    envelope = work.envelope
+    if envelope is None:
+        raise EnvelopeNotFound(command.envelope)
+    if envelope.status.final:
+        raise EnvelopeClosed(envelope.status)
+    if envelope.status is EnvelopeStatus.DRAFT:
+        raise EnvelopeNotSent
+    envelopes.refuse_late(envelope, work.now)
+    for who in envelope.due():
+        invitation = next(work.invitations)
+        work.limit(invitation.expires_at)
+        work.on_signing(ResendInvitation(who, invitation))
 
 
 def _participate(work: _Working, command: Participate) -> None:

@@ -22,6 +22,7 @@ from domain.coordination import (
     Participate,
     RecordCertified,
     RecordExecuted,
+    RemindEnvelope,
     SendEnvelope,
 )
 from domain.envelope import CertificateIssued, DocumentExecuted, EnvelopeStatus, OnParticipantFail, OrderMode
@@ -166,6 +167,7 @@ def envelope_commands(draw: st.DrawFn, log: PackageLog) -> PackageCommand:
             ENVELOPE, DocumentExecuted(document(draw(st.sampled_from([0, 0, 1, 3]))).id, digest("body"), digest("sealed"))
         ),
         RecordCertified(ENVELOPE, CertificateIssued(digest("certificate"))),
+        RemindEnvelope(ENVELOPE),
         CancelEnvelope(ENVELOPE),
     ]
     return draw(st.sampled_from(others))

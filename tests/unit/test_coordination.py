@@ -17,6 +17,7 @@ from domain.coordination import (
     Participate,
     RecordCertified,
     RecordExecuted,
+    RemindEnvelope,
     SendEnvelope,
 )
 from domain.envelope import (
@@ -96,6 +97,7 @@ from tests.given import (
 DEADLINE = NOW + timedelta(days=7)
 SEQUENTIAL, CONTINUE = OrderMode.SEQUENTIAL, OnParticipantFail.CONTINUE
 CANCEL, EXPIRE, SEND = CancelEnvelope(ENVELOPE), ExpireEnvelope(ENVELOPE), SendEnvelope(ENVELOPE)
+REMIND = RemindEnvelope(ENVELOPE)
 ENDED = (SigningStatus.COMPLETED, SigningStatus.DECLINED, SigningStatus.FAILED, SigningStatus.CANCELLED, SigningStatus.EXPIRED)
 
 
@@ -364,6 +366,26 @@ def test_a_cancel_leaves_those_who_have_signed_as_they_are() -> None:
 
 
 # Invitations
+
+
+def test_a_reminder_goes_to_those_whose_turn_it_is() -> None:
+    log = created(1, 1, 2, order=SEQUENTIAL)
+    old = log.token_of(0)
+    assert kinds(log.do(REMIND)) == {who(0): (InvitationResent,), who(1): (InvitationResent,)}
+    log.refuses(view(0, token=old), SessionTokenInvalid)
+    log.act(sign(0))
+    assert kinds(log.do(REMIND)) == {who(1): (InvitationResent,)}
+    log.act(sign(1))
+    assert set(log.do(REMIND)) == {who(2)}
+
+
+def test_nobody_is_reminded_before_the_sending_after_the_end_or_after_the_deadline() -> None:
+    draft = created(1, send=False)
+    draft.refuses(REMIND, EnvelopeNotSent)
+    draft.do(CANCEL)
+    draft.refuses(REMIND, EnvelopeClosed)
+    assert PackageLog().refuses(REMIND, EnvelopeNotFound)
+    created(1, deadline=DEADLINE).refuses(REMIND, DeadlinePassed, at=DEADLINE + MICROSECOND)
 
 
 def test_a_resent_invitation_makes_the_token_before_it_useless() -> None:
