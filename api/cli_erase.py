@@ -1,9 +1,9 @@
-"""The command that erases a person's data, or an envelope's or a template's, and records that it was done."""
+"""The command that erases a person's data, or that of an envelope, a template or an organization, and records that it was done."""
 
 import asyncio
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,6 +13,7 @@ import typer
 
 from api.cli_context import fail, installation, say
 from domain.actor import Actor, ActorKind
+from domain.directory import DirectoryTextError, user_subject
 from domain.envelope import Envelope
 from domain.erasure import SubjectErased
 from domain.errors import Conflict, SubjectNotFound
@@ -22,6 +23,7 @@ from infrastructure.clock import SystemClock
 from infrastructure.database import DatabaseUnavailable, async_pool
 from infrastructure.identity import Identity
 from infrastructure.installation import Installation
+from infrastructure.issuer import ISSUER
 from infrastructure.ledger import InvitationMint, Ledger
 from infrastructure.recorder import Recorder
 from infrastructure.vault import Vault
@@ -48,6 +50,14 @@ def erase(
     ] = None,
     envelope: Annotated[UUID | None, typer.Option(metavar="ID", help="Erase an envelope's texts and metadata.")] = None,
     template: Annotated[UUID | None, typer.Option(metavar="ID", help="Erase a template's name and description.")] = None,
+    organization: Annotated[
+        UUID | None,
+        typer.Option(metavar="UUID", help="Erase the names of an organization and of what is in it, and its flows' steps."),
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option(metavar="SUBJECT", help="Erase what the directory holds of the user with this subject (sub).")
+    ] = None,
+    issuer: Annotated[str | None, typer.Option(help="The issuer of --user (iss). Default: this installation's own.")] = None,
 ) -> None:
     """Destroys personal data for good: the values, their key, and the kept answers that hold them.
 
@@ -55,7 +65,11 @@ def erase(
     """
     if not _GROUND.fullmatch(ground):
         raise typer.BadParameter("a code of at most 64 letters, digits and . _ : / -", param_hint="--ground")
-    subject = _subject(tenant, email=email, phone=phone, participant=participant, envelope=envelope, template=template)
+    if issuer is not None and user is None:
+        raise typer.BadParameter("goes with --user", param_hint="--issuer")
+    whose = None if user is None else _user(tenant, ISSUER if issuer is None else issuer, user)
+    things = {SubjectKind.ENVELOPE: envelope, SubjectKind.TEMPLATE: template, SubjectKind.ORGANIZATION: organization}
+    subject = _subject(tenant, whose, things, email=email, phone=phone, participant=participant)
     with installation() as opened:
         try:
             places = asyncio.run(_erase(opened, subject, ground))
@@ -78,16 +92,31 @@ class _Places:
         self.signings = signings
 
 
+def _user(tenant: UUID, issuer: str, subject: str) -> Subject:
+    try:
+        return user_subject(tenant, issuer, subject)
+    except DirectoryTextError as err:
+        raise typer.BadParameter(str(err), param_hint="--user") from err
+
+
 def _subject(
-    tenant: UUID, *, email: str | None, phone: str | None, participant: UUID | None, envelope: UUID | None, template: UUID | None
+    tenant: UUID,
+    user: Subject | None,
+    things: Mapping[SubjectKind, UUID | None],
+    *,
+    email: str | None,
+    phone: str | None,
+    participant: UUID | None,
 ) -> Subject:
-    given = [value for value in (email, phone, participant, envelope, template) if value is not None]
+    given = [value for value in (user, *things.values(), email, phone, participant) if value is not None]
     if len(given) != 1:
-        raise typer.BadParameter("say whose data: one of --email, --phone, --participant, --envelope and --template")
-    if envelope is not None:
-        return Subject(tenant, SubjectKind.ENVELOPE, str(envelope))
-    if template is not None:
-        return Subject(tenant, SubjectKind.TEMPLATE, str(template))
+        options = ("--email", "--phone", "--participant", *(f"--{kind}" for kind in things))
+        raise typer.BadParameter(f"say whose data: one of {', '.join(options)} and --user")
+    if user is not None:
+        return user
+    for kind, thing in things.items():
+        if thing is not None:
+            return Subject(tenant, kind, str(thing))
     return person(tenant, email=email, phone=phone, otherwise=participant or UUID(int=0))
 
 

@@ -78,16 +78,19 @@ class Directory:
         """A name, or other words, of an organization or of something in it."""
         return self.vault.conceal(value, Subject(self.tenant, SubjectKind.ORGANIZATION, str(organization)))
 
-    async def do(self, command: DirectoryCommand) -> bool:
-        """Whether the command changed anything; raises a Refusal, RecorderUnavailable."""
-        changed: list[bool] = []
+    async def do(self, command: DirectoryCommand) -> int | None:
+        """The log position of the first fact, which is the number of what was made; None if all was so already.
+
+        Raises a Refusal, RecorderUnavailable.
+        """
+        positions: list[int | None] = []
 
         def keep(outcome: Outcome) -> Answer:
-            changed.append(bool(outcome.recorded))
+            positions.append(outcome.recorded[0].receipt.position if outcome.recorded else None)
             return NO_ANSWER
 
         await self.ledger.handle(command, self.by, keep)
-        return changed[-1]
+        return positions[-1]
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[AsyncConnection]:
