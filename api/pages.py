@@ -104,6 +104,7 @@ def _surface_page(name: str, spec: Spec) -> str:
         tag = (operation.get("tags") or ["Operations"])[0]
         groups.setdefault(tag, []).append(_operation(spec, method, path, operation))
     sections = "".join(f"<h2>{escape(tag)}</h2>{''.join(items)}" for tag, items in groups.items())
+    sections = f"{_credentials(spec)}{sections}{_shapes(spec)}"
     about = "".join(f"<p>{_prose(part)}</p>" for part in str(info.get("description", "")).split("\n\n") if part.strip())
     nav = f'<nav><a href="/docs">All surfaces</a><a href="/docs/{escape(name)}/openapi.json">OpenAPI document</a></nav>'
     return _page(info["title"], f"{nav}<h1>{escape(info['title'])}</h1>{about}{sections}")
@@ -121,17 +122,21 @@ def _operation(spec: Spec, method: str, path: str, operation: Spec) -> str:
         )
         for parameter in operation.get("parameters", ())
     ]
+    security = operation.get("security", spec.get("security", ()))
+    if security:
+        ways = " or ".join(" + ".join(f"<code>{escape(name)}</code>" for name in way) or "none" for way in security)
+        parts.append(f"<p>Credentials: {ways}</p>")
     if rows:
         parts.append(_table(("Parameter", "In", "Type", "Required", "Meaning"), rows))
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-    if body is not None:
-        parts.append(f"<p>Body: <code>{escape(_type(spec, body))}</code></p>")
+    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+        body = content.get("schema", {})
+        parts.append(f"<p>Body: {_shape(spec, body)} as <code>{escape(media_type)}</code></p>")
         parts.append(_members(spec, body))
     answers = "".join(
-        f"<tr><td>{escape(status)}</td><td>{_prose(answer.get('description', ''))}</td></tr>"
+        f"<tr><td>{escape(status)}</td><td>{_prose(answer.get('description', ''))}</td><td>{_bodies(spec, answer)}</td></tr>"
         for status, answer in operation.get("responses", {}).items()
     )
-    parts.append(f"<table><tr><th>Status</th><th>Answer</th></tr>{answers}</table>")
+    parts.append(f"<table><tr><th>Status</th><th>Answer</th><th>Body</th></tr>{answers}</table>")
     return (
         f'<details><summary><span class="verb {method}">{method.upper()}</span><code>{escape(path)}</code>'
         f"<span>{escape(operation.get('summary', ''))}</span></summary><div>{''.join(parts)}</div></details>"
@@ -145,6 +150,49 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, str, str, bool, Spec
         for name, place, kind, required, item in rows
     )
     return f"<table><tr>{''.join(f'<th>{label}</th>' for label in head)}</tr>{lines}</table>"
+
+
+def _credentials(spec: Spec) -> str:
+    """How requests are authenticated: each scheme, where it stands, and what it is."""
+    rows = "".join(
+        f"<tr><td><code>{escape(name)}</code></td><td><code>{escape(_place(scheme))}</code></td>"
+        f"<td>{_prose(scheme.get('description', ''))}</td></tr>"
+        for name, scheme in spec.get("components", {}).get("securitySchemes", {}).items()
+    )
+    head = "<tr><th>Credential</th><th>Sent as</th><th>Meaning</th></tr>"
+    return f"<h2>Credentials</h2><table>{head}{rows}</table>" if rows else ""
+
+
+def _place(scheme: Spec) -> str:
+    if scheme["type"] == "apiKey":
+        return f"{scheme['name']}: ..." if scheme["in"] == "header" else f"{scheme['in']} {scheme['name']}"
+    return f"Authorization: {str(scheme.get('scheme', scheme['type'])).capitalize()} ..."
+
+
+def _bodies(spec: Spec, answer: Spec) -> str:
+    return "<br>".join(
+        f"{_shape(spec, content.get('schema', {}))} as <code>{escape(media_type)}</code>"
+        for media_type, content in answer.get("content", {}).items()
+    )
+
+
+def _shape(spec: Spec, schema: Spec) -> str:
+    """A type's name, leading to its members where it has a name of its own."""
+    name = _type(spec, schema)
+    target = name.removesuffix("[]")
+    code = f"<code>{escape(name)}</code>"
+    known = target in spec.get("components", {}).get("schemas", {})
+    return f'<a href="#shape-{escape(target)}">{code}</a>' if known else code
+
+
+def _shapes(spec: Spec) -> str:
+    """The members of everything that has a name: answers, bodies, and the errors."""
+    shapes = "".join(
+        f'<details id="shape-{escape(name)}"><summary><code>{escape(name)}</code></summary><div>'
+        f"<p>{_prose(schema.get('description', ''))}</p>{_members(spec, schema)}</div></details>"
+        for name, schema in sorted(spec.get("components", {}).get("schemas", {}).items())
+    )
+    return f"<h2>Shapes</h2>{shapes}" if shapes else ""
 
 
 def _resolve(spec: Spec, schema: Spec) -> Spec:
@@ -170,10 +218,12 @@ def _members(spec: Spec, schema: Spec) -> str:
 def _type(spec: Spec, schema: Spec) -> str:
     if "$ref" in schema:
         return str(schema["$ref"].rpartition("/")[2])
+    if "const" in schema:
+        return str(schema["const"])
     if "enum" in schema:
         return " | ".join(str(value) for value in schema["enum"])
     if "anyOf" in schema:
         return " | ".join(_type(spec, part) for part in schema["anyOf"])
     if schema.get("type") == "array":
         return f"{_type(spec, schema.get('items', {}))}[]"
-    return str(schema.get("format") or schema.get("const") or schema.get("type", "any"))
+    return str(schema.get("format") or schema.get("type", "any"))
