@@ -13,8 +13,8 @@ import pikepdf
 from fastapi import FastAPI
 
 from domain.actor import Actor, ActorKind, Mode
-from domain.coordination import Participate
 from domain.coordination import ParticipantCommand as Act
+from domain.coordination import Participate
 from domain.envelope import Envelope
 from domain.personal import Subject, SubjectKind
 from domain.signing import DeclineSigning, SignatureMethod, SignDocuments, ViewDocument
@@ -130,7 +130,7 @@ class Project:
     def decline(self, identity: str, reason: str | None = None, number: int = 0) -> None:
         about = Subject(self.tenant, SubjectKind.ENVELOPE, identity)
         said = None if reason is None else self.world.deps.vault.conceal(reason, about)
-        self.act(identity, DeclineSigning(self.participants(identity)[number], None, said, SIGNER))
+        self.act(identity, DeclineSigning(self.participants(identity)[number], said, SIGNER))
 
 
 def project(world: World, mode: Mode = Mode.LIVE, tenant: UUID | None = None) -> Project:
