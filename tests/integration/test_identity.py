@@ -1,8 +1,6 @@
-"""Tenants, credentials, administrators' tokens and credits, on a real database."""
+"""Tenants, credentials and credits, on a real database."""
 
 import asyncio
-import base64
-import hmac
 import json
 import statistics
 import time
@@ -13,19 +11,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from domain.actor import Mode
 from domain.errors import IdempotencyKeyReused
 from infrastructure.append import Answer
 from infrastructure.clock import FixedClock
 from infrastructure.database import DatabaseUrls, async_pool, connect
-from infrastructure.identity import BalanceOutOfRange, Identity, NewPartnerKey, NotLimited, UnknownTenant
-from infrastructure.issuer import AUDIENCE, ISSUER, LEEWAY, MAX_LIFETIME, LocalIssuer
+from infrastructure.identity import BalanceOutOfRange, Identity, KeyKind, NewKey, NewPartnerKey, NotLimited, UnknownTenant
 from infrastructure.ledger import Key
 from infrastructure.secrets import Keys
-from infrastructure.tokens import TokenRefused
 
 NOW = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
 KEYS = Keys.derive(bytes(32), bytes(32))
@@ -149,6 +143,41 @@ def test_organization_keys_are_of_one_mode_and_there_may_be_many(database: Datab
     run(database, work)
 
 
+def test_project_keys_and_organization_keys_open_different_doors(database: DatabaseUrls) -> None:
+    async def work(identity: Identity, tenant: UUID) -> None:
+        project = await identity.create_key(tenant, KeyKind.PROJECT, Mode.TEST)
+        organization = await identity.create_key(tenant, KeyKind.ORGANIZATION, Mode.TEST)
+        assert (project.key.id[:3], organization.key.id[:3]) == ("pj_", "ok_")
+        assert project.secret.startswith("ck_test_")
+        assert organization.secret.startswith("sk_test_")
+        assert project.secret not in repr(project)
+        assert await identity.project(project.secret) == project.key
+        assert await identity.organization(organization.secret) == organization.key
+        assert await identity.organization(project.secret) is None
+        assert await identity.project(organization.secret) is None
+        assert await identity.project(project.secret.replace("ck_test_", "ck_live_")) is None
+        assert await identity.project("ck_test_" + organization.secret[-43:]) is None
+        for wrong in ("", "ck_test_", project.secret[:-1], project.secret + "x", "x" * 10_000, "\udcff", "\x00"):
+            assert await identity.project(wrong) is None
+
+    run(database, work)
+
+
+def test_a_key_is_revoked_for_its_own_tenant_alone(database: DatabaseUrls) -> None:
+    async def work(identity: Identity, tenant: UUID) -> None:
+        other = await identity.create_tenant("Bob")
+        new = await identity.create_key(tenant, KeyKind.PROJECT, Mode.LIVE)
+        assert not await identity.revoke_key(new.key.id, other)
+        assert await identity.project(new.secret) == new.key
+        for nothing in ("", "pj_x", "pj_\x00", new.key.id.lower(), new.key.id + "\n"):
+            assert not await identity.revoke_key(nothing, tenant)
+        assert await identity.revoke_key(new.key.id, tenant)
+        assert await identity.project(new.secret) is None
+        assert not await identity.revoke_key(new.key.id, tenant)
+
+    run(database, work)
+
+
 def test_no_secret_is_stored_anywhere(database: DatabaseUrls) -> None:
     secrets: list[str] = []
 
@@ -218,6 +247,58 @@ def test_a_repeat_shows_the_same_secret_and_makes_no_other(database: DatabaseUrl
     run(database, work, clock)
 
 
+@pytest.mark.parametrize("kind", KeyKind)
+@pytest.mark.parametrize("mode", Mode)
+def test_a_repeat_shows_the_secret_of_a_key_of_either_kind_and_mode(database: DatabaseUrls, kind: KeyKind, mode: Mode) -> None:
+    secrets: list[str] = []
+
+    def render(new: NewKey) -> Answer:
+        secrets.append(new.secret)
+        return Answer(201, "application/json", json.dumps({"id": new.key.id, "secret": new.secret}).encode())
+
+    async def work(identity: Identity, tenant: UUID) -> None:
+        key = Key("ledger:admin", "k", b"request")
+        first = await identity.answer_key_creation(tenant, kind, mode, render, key)
+        assert await identity.answer_key_creation(tenant, kind, mode, render, key) == first
+        assert secrets == [json.loads(first.body)["secret"]]
+        assert len(await identity.credentials(tenant)) == 1
+        with pytest.raises(IdempotencyKeyReused):
+            await identity.answer_key_creation(tenant, kind, mode, render, Key("ledger:admin", "k", b"other"))
+
+    run(database, work)
+    with connect(database.owner) as connection:
+        bodies = connection.execute("SELECT body FROM idempotency").fetchall()
+    assert [secrets[0][-43:].encode() in bytes(row[0]) for row in bodies] == [False]
+
+
+def test_an_answer_cannot_ask_for_the_secret_of_another_key(database: DatabaseUrls) -> None:
+    """What stands for a secret in a kept answer must not come from whoever words the answer."""
+
+    async def work(identity: Identity, tenant: UUID) -> None:
+        other = await identity.create_key(await identity.create_tenant("Bob"), KeyKind.PROJECT, Mode.LIVE)
+        asking = Answer(201, "text/plain", b"{secret of %s live}" % other.key.id.encode())
+        with pytest.raises(ValueError, match="stands for a secret"):
+            await identity.answer_key_creation(tenant, KeyKind.PROJECT, Mode.LIVE, lambda _: asking, Key("s", "k", b"r"))
+        assert await identity.credentials(tenant) == ()
+
+    run(database, work)
+
+
+def test_a_revocation_is_answered_again_as_the_first_time(database: DatabaseUrls) -> None:
+    def render(revoked: bool) -> Answer:
+        return Answer(200 if revoked else 404, "application/json", b"%d" % revoked)
+
+    async def work(identity: Identity, tenant: UUID) -> None:
+        new = await identity.create_key(tenant, KeyKind.ORGANIZATION, Mode.LIVE)
+        stranger = await identity.create_tenant("Bob")
+        key = Key("ledger:admin", "k", b"request")
+        assert (await identity.answer_key_revocation(stranger, new.key.id, render, None)).status == 404
+        assert [(await identity.answer_key_revocation(tenant, new.key.id, render, key)).status for _ in range(2)] == [200, 200]
+        assert (await identity.answer_key_revocation(tenant, new.key.id, render, None)).status == 404
+
+    run(database, work)
+
+
 def test_simultaneous_repeats_make_one_credential(database: DatabaseUrls) -> None:
     async def work(identity: Identity, tenant: UUID) -> None:
         key = Key("partner:admin", "k", b"request")
@@ -242,131 +323,6 @@ def test_a_repeated_revocation_is_answered_as_the_first_one(database: DatabaseUr
         assert (await identity.answer_partner_key_revocation(tenant, render, None)).status == 404
 
     run(database, work)
-
-
-# Tokens
-
-
-def issuer(clock: FixedClock) -> LocalIssuer:
-    return LocalIssuer(KEYS, clock)
-
-
-def private_key() -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(hmac.new(KEYS.tokens, b"local-issuer/ed25519/v1", sha256).digest())
-
-
-def claims(**changed: Any) -> dict[str, Any]:
-    content = {
-        "iss": ISSUER,
-        "aud": AUDIENCE,
-        "sub": "ana",
-        "iat": int(NOW.timestamp()),
-        "exp": int((NOW + HOUR).timestamp()),
-        "tenant": str(UUID(int=7)),
-        "role": "admin",
-    } | changed
-    return {name: value for name, value in content.items() if value is not None}
-
-
-def test_an_administrators_token_names_its_tenant(database: DatabaseUrls) -> None:
-    async def work(identity: Identity, tenant: UUID) -> None:
-        administrator = identity.administrator(identity.mint_admin_token(tenant, HOUR, "ana"))
-        assert administrator is not None
-        assert (administrator.subject, administrator.tenant) == ("ana", tenant)
-
-    run(database, work)
-
-
-def test_another_role_is_known_but_is_no_administrator(database: DatabaseUrls, clock: FixedClock) -> None:
-    async def work(identity: Identity, tenant: UUID) -> None:
-        token = issuer(clock).mint("bob", tenant, "member", HOUR)
-        assert identity.administrator(token) is None
-        bearer = identity.bearer(token)
-        assert bearer is not None
-        assert (bearer.subject, bearer.tenant, bearer.administrator) == ("bob", tenant, False)
-
-    run(database, work, clock)
-
-
-def test_a_token_holds_for_its_lifetime_and_a_little_leeway(clock: FixedClock) -> None:
-    token = issuer(clock).mint("ana", UUID(int=7), "admin", HOUR)
-    clock.advance(HOUR + LEEWAY - timedelta(seconds=1))
-    assert issuer(clock).verify(token).expires_at == NOW + HOUR
-    clock.advance(timedelta(seconds=1))
-    with pytest.raises(TokenRefused, match="expired"):
-        issuer(clock).verify(token)
-    clock.set(NOW - LEEWAY - timedelta(seconds=1))
-    with pytest.raises(TokenRefused, match="future"):
-        issuer(clock).verify(token)
-
-
-@pytest.mark.parametrize("lifetime", [timedelta(0), -HOUR, MAX_LIFETIME + timedelta(seconds=1)], ids=str)
-def test_no_token_is_minted_for_ever_or_for_the_past(clock: FixedClock, lifetime: timedelta) -> None:
-    with pytest.raises(ValueError, match="lives more than"):
-        issuer(clock).mint("ana", UUID(int=7), "admin", lifetime)
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [{name: None} for name in ("iss", "aud", "sub", "iat", "exp", "tenant", "role")]
-    + [{"iss": "https://elsewhere.example"}, {"aud": "another"}, {"exp": "soon"}, {"exp": 1e40}, {"exp": 2**70}, {"iat": "now"}]
-    + [{"tenant": 7}, {"tenant": "7"}, {"tenant": ["x"]}, {"sub": 5}, {"role": ["admin"]}, {"exp": True}],
-    ids=str,
-)
-def test_a_claim_that_is_missing_or_wrong_refuses_the_token(clock: FixedClock, changed: dict[str, Any]) -> None:
-    assert issuer(clock).verify(_signed(claims())).subject == "ana"
-    with pytest.raises(TokenRefused):
-        issuer(clock).verify(_signed(claims(**changed)))
-
-
-def _part(content: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
-
-
-def _signed(content: object, header: dict[str, Any] | None = None) -> str:
-    text = f"{_part(header or {'alg': 'EdDSA', 'typ': 'JWT'})}.{_part(content)}"
-    return f"{text}.{base64.urlsafe_b64encode(private_key().sign(text.encode())).rstrip(b'=').decode()}"
-
-
-def test_the_tokens_own_word_for_its_algorithm_counts_for_nothing(clock: FixedClock) -> None:
-    """`none`, and the public key taken for a shared secret: the two oldest attacks on JWT (RFC 8725 section 2.1)."""
-    assert issuer(clock).verify(_signed(claims())).subject == "ana"
-    unsigned = f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part(claims())}."
-    public = private_key().public_key()
-    forms = [
-        public.public_bytes(Encoding.Raw, PublicFormat.Raw),
-        public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
-    ]
-    forged = []
-    for secret in forms:
-        text = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims())}"
-        mac = hmac.new(secret, text.encode(), sha256).digest()
-        forged.append(f"{text}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}")
-    mislabelled = _signed(claims(), {"alg": "HS256", "typ": "JWT"})
-    for token in [unsigned, *forged, mislabelled]:
-        with pytest.raises(TokenRefused):
-            issuer(clock).verify(token)
-
-
-def test_a_token_of_another_installation_is_refused(clock: FixedClock) -> None:
-    other = LocalIssuer(Keys.derive(bytes([1]) * 32, bytes(32)), clock)
-    with pytest.raises(TokenRefused):
-        issuer(clock).verify(other.mint("ana", UUID(int=7), "admin", HOUR))
-
-
-@pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "x" * 100_000, "é.é.é", "\x00", "Bearer x", "e30.e30.", "W10.W10.AA"])
-def test_what_is_no_token_is_refused(clock: FixedClock, token: str) -> None:
-    with pytest.raises(TokenRefused):
-        issuer(clock).verify(token)
-
-
-def test_no_changed_token_is_accepted(clock: FixedClock) -> None:
-    token = issuer(clock).mint("ana", UUID(int=7), "admin", HOUR)
-    signature = token.rindex(".")
-    for place in range(signature):
-        changed = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
-        with pytest.raises(TokenRefused):
-            issuer(clock).verify(changed)
 
 
 # Credits
