@@ -30,7 +30,7 @@ from domain.errors import (
 )
 from domain.ids import uuid7
 from domain.personal import Disclosure, Subject
-from domain.signing import Invitation, Signing
+from domain.signing import Invitation, Session, Signing
 from infrastructure.aggregates import BY_COMMAND, Command, State, belongs, evolve, stream_of
 from infrastructure.append import (
     Answer,
@@ -173,6 +173,15 @@ class InvitationMint:
     def token(self, invitation: UUID) -> str:
         """The session token of an invitation: `sig_` and 43 characters."""
         return "sig_" + mint(self._key, "session-token/v1", str(invitation))
+
+    def session(self, now: datetime, lifetime: timedelta) -> Session:
+        """A fresh session for somebody who has just signed in; its token is derived likewise."""
+        identity = uuid7(now, self._random(10))
+        return Session(identity, token_hash(self.session_token(identity)), now + lifetime)
+
+    def session_token(self, session: UUID) -> str:
+        """The token of a session of somebody who signed in: `sig_` and 43 characters."""
+        return "sig_" + mint(self._key, "signed-in-session-token/v1", str(session))
 
 
 class Ledger:

@@ -6,6 +6,7 @@ Deterministic: the same calls give the same bytes.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from random import Random
 from typing import Any, TypeVar, cast
@@ -16,9 +17,9 @@ from psycopg import Connection
 from domain import coordination, erasure, template
 from domain.actor import AddressSource, IdentityMethod, Mode, Provenance
 from domain.canonical import Json
-from domain.coordination import CreateEnvelope, PackageCommand, Participate
+from domain.coordination import AddDocument, AddParticipant, CreateEnvelope, PackageCommand, Participate
 from domain.entry import NO_PREVIOUS, Entry, decode, encode, leaf_hash
-from domain.envelope import Document, Envelope, EnvelopeCreated, OnParticipantFail, OrderMode, Slot
+from domain.envelope import CopyRecipient, Document, Envelope, EnvelopeCreated, OnParticipantFail, OrderMode, Slot
 from domain.envelope import evolve as evolve_envelope
 from domain.personal import Personal, Subject, SubjectKind, conceal
 from domain.signing import (
@@ -27,8 +28,10 @@ from domain.signing import (
     DocumentReference,
     GiveConsent,
     Invitation,
+    OpenSession,
     ProcessCreated,
     SendOtp,
+    Session,
     SignatureMethod,
     SignatureMode,
     SignDocuments,
@@ -206,6 +209,65 @@ class RecordedLog:
         self.on_package(CreateEnvelope(envelope, created, processes))
         return envelope, whose
 
+    def drafted(self, participants: int = 2, documents: int = 2, *, send: bool = True) -> tuple[UUID, tuple[UUID, ...]]:
+        """A draft that begins with nothing and gets its documents and participants one after the other, then is sent.
+
+        The first document is there before the participants, the others come after them.
+        """
+        envelope, whose = self.uuid(), tuple(self.uuid() for _ in range(participants))
+        about = partial(self.personal, kind=SubjectKind.ENVELOPE, key=str(envelope))
+        created = EnvelopeCreated(
+            tenant=self.tenant,
+            mode=Mode.LIVE,
+            documents=(),
+            participants=(),
+            order=OrderMode.PARALLEL,
+            on_participant_fail=OnParticipantFail.CANCEL_FLOW,
+            deadline=self.now + timedelta(days=14),
+            template=None,
+            subject=about("Firma, por favor"),
+            message=None,
+            metadata=None,
+            copies=(
+                CopyRecipient(self.uuid(), self.personal("Copia"), self.personal("copia@example.com"), about({"role": "cc"})),
+            ),
+        )
+        self.on_package(CreateEnvelope(envelope, created, {}, send=False))
+        papers = [
+            Document(self.uuid(), self.random.randbytes(32).hex(), 3, about("Contrato"), self.uuid()) for _ in range(documents)
+        ]
+        for paper in papers[:1]:
+            self.on_package(AddDocument(envelope, paper, ()))
+        for number, who in enumerate(whose, 1):
+            slot = Slot(who, number, tuple(paper.id for paper in papers[:1]), "signer")
+            person = partial(self.personal, key=f"email:ana{number}@example.com")
+            process = ProcessCreated(
+                tenant=self.tenant,
+                mode=Mode.LIVE,
+                envelope=envelope,
+                number=number,
+                documents=tuple(DocumentReference(paper.id, paper.sha256) for paper in papers[:1]),
+                modes=(SignatureMode.EMAIL,),
+                name=person(f"Ana {number}"),
+                email=person(f"ana{number}@example.com"),
+                phone=None,
+                document_number=None,
+                role="signer",
+                details=person({"firstName": f"Ana {number}"}),
+                human_only=number == 1,
+            )
+            self.on_package(AddParticipant(envelope, slot, process))
+        for paper in papers[1:]:
+            self.on_package(AddDocument(envelope, paper, whose))
+        if send:
+            self.on_package(coordination.SendEnvelope(envelope))
+        return envelope, whose
+
+    def sign_in(self, envelope: UUID, who: UUID) -> None:
+        """Opens a session for somebody who has just signed in."""
+        session = Session(self.uuid(), self.random.randbytes(32).hex(), self.now + timedelta(minutes=15))
+        self.on_package(Participate(envelope, OpenSession(who, session, self.personal("oidc|ana"), self.now)))
+
     def provenance(self) -> Provenance:
         return Provenance(IdentityMethod.TOKEN, self.personal("203.0.113.9"), AddressSource.SOCKET, self.personal("Mozilla/5.0"))
 
@@ -247,7 +309,7 @@ class RecordedLog:
         return subject
 
     def of_every_kind(self) -> "RecordedLog":
-        """A small log with every way in which an envelope can end, and one that has not ended."""
+        """A small log with every way in which an envelope can begin and end, and some that have not ended."""
         self.template()
         _, whose = self.completed()
         envelope, others = self.open_envelope(order=OrderMode.PARALLEL)
@@ -262,6 +324,11 @@ class RecordedLog:
         self.on_package(coordination.ExpireEnvelope(envelope))
         self.erase(whose[0])
         self.open_envelope()
+        envelope, others = self.drafted()
+        self.sign_in(envelope, others[0])
+        for who in others:
+            self.sign(envelope, who)
+        self.drafted(send=False)
         return self
 
 
@@ -270,6 +337,22 @@ def forge(row: Row, **changes: Any) -> Row:
     entry = replace(decode(row.raw), **changes)
     raw = encode(entry)
     return Row(row.position, entry.stream, entry.version, entry.type, leaf_hash(raw), raw)
+
+
+def as_first_stored(rows: Iterable[Row], *streams: UUID) -> list[Row]:
+    """The rows as the first version of the software would have stored them, with the chains of `streams` whole."""
+    newer = {"envelope.created": ("fields", "copies"), "signing.process-created": ("human_only",)}
+    found = []
+    for row in rows:
+        stem = row.type.partition("/")[0]
+        if row.version == 1 and row.stream in streams and stem in newer:
+            data = {name: value for name, value in decode(row.raw).data.items() if name not in newer[stem]}
+            found.append(forge(row, type=f"{stem}/1", data=data))
+        else:
+            found.append(row)
+    for stream in streams:
+        found = relink(found, stream)
+    return found
 
 
 def relink(rows: Iterable[Row], stream: UUID) -> list[Row]:

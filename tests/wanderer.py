@@ -7,15 +7,17 @@ from uuid import UUID
 from domain import coordination, template
 from domain.actor import Mode
 from domain.coordination import Participate
-from domain.envelope import CertificateIssued, DocumentExecuted, OnParticipantFail, OrderMode
+from domain.envelope import CertificateIssued, Document, DocumentExecuted, OnParticipantFail, OrderMode
 from domain.errors import Refusal
 from domain.personal import SubjectKind
 from domain.signing import (
     Channel,
     Invitation,
+    OpenSession,
     ReportDelivery,
     ResendInvitation,
     SendOtp,
+    Session,
     SignatureMethod,
     SignDocuments,
     Signing,
@@ -33,7 +35,7 @@ class Wanderer:
         self.envelopes: list[tuple[UUID, tuple[UUID, ...]]] = []
 
     def go(self, kind: int, which: int) -> None:
-        acts = (*[self._act] * 4, self._open, self._sign, self._sign, self._close, *[self._template] * 3)
+        acts = (*[self._act] * 4, self._open, self._sign, self._sign, self._close, *[self._template] * 3, *[self._draft] * 2)
         if not self.envelopes:
             self._open(which)
         with contextlib.suppress(Refusal):
@@ -50,6 +52,19 @@ class Wanderer:
             )
         )
 
+    def _draft(self, which: int) -> None:
+        """Makes a draft, or puts something into one: also into one that was sent, which refuses."""
+        if which % 3 == 0:
+            self.envelopes.append(self.log.drafted(participants=1 + which % 2, documents=1 + which // 2 % 3, send=which % 5 == 0))
+            return
+        envelope, _ = self._pick(which)
+        if which % 3 == 1:
+            self.log.on_package(coordination.SendEnvelope(envelope))
+            return
+        paper = Document(self.log.uuid(), self.log.random.randbytes(32).hex(), 1 + which % 4)
+        places = tuple(self.log.states[envelope].slots)
+        self.log.on_package(coordination.AddDocument(envelope, paper, places[: which // 3 % 3]))
+
     def _pick(self, which: int) -> tuple[UUID, UUID]:
         envelope, whose = self.envelopes[which % len(self.envelopes)]
         return envelope, whose[which // 7 % len(whose)]
@@ -62,10 +77,12 @@ class Wanderer:
         invitation = next(iter(sorted(signing.invitations)), who)
         sign = SignDocuments(who, papers[:1], SignatureMethod.TYPED, None, None, log.provenance())
         fresh = Invitation(log.uuid(), log.random.randbytes(32).hex(), log.now + timedelta(days=1))
+        session = Session(log.uuid(), log.random.randbytes(32).hex(), log.now + timedelta(minutes=15))
         package_commands: tuple[coordination.PackageCommand, ...] = (
             Participate(envelope, sign),
             Participate(envelope, ReportDelivery(who, invitation, Channel.EMAIL)),
             Participate(envelope, ResendInvitation(who, fresh)),
+            Participate(envelope, OpenSession(who, session, log.personal("oidc|ana"), log.now)),
             coordination.ExtendEnvelope(envelope, log.now + timedelta(days=2)),
             coordination.RecordExecuted(envelope, DocumentExecuted(papers[-1], "cd" * 32, "ef" * 32)),
             coordination.RecordCertified(envelope, CertificateIssued("01" * 32)),

@@ -44,12 +44,12 @@ def test_the_whole_log_goes_into_the_file_that_its_entries_define(urls: Database
     told: list[tuple[int, int]] = []
     exported = export(urls.service, WHOLE, target, lambda done, total: told.append((done, total)))
     assert target.read_bytes() == export_file(log.rows)
-    assert (exported.entries, exported.position) == (82, 82)
-    assert told[-1] == (82, 82)
+    assert (exported.entries, exported.position) == (len(log.rows), len(log.rows))
+    assert told[-1] == (len(log.rows), len(log.rows))
     assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
-    with closing(verify(target, Expectations({82: log.rows[-1].leaf}, ORIGIN))) as report:
-        assert (report.verdict, report.entries, report.processes) == (Verdict.VALID, 82, {Verdict.VALID: 12})
-        assert "position 82 is what the given head says" in report.checked
+    with closing(verify(target, Expectations({len(log.rows): log.rows[-1].leaf}, ORIGIN))) as report:
+        assert (report.verdict, report.entries, report.processes) == (Verdict.VALID, len(log.rows), {Verdict.VALID: 16})
+        assert f"position {len(log.rows)} is what the given head says" in report.checked
 
 
 def test_an_empty_log_is_exported_and_valid(database: DatabaseUrls, tmp_path: Path) -> None:
@@ -66,8 +66,8 @@ def test_nothing_personal_is_in_an_export(urls: DatabaseUrls, tmp_path: Path) ->
 
 
 def test_the_parts_of_a_log_are_exported_alone(urls: DatabaseUrls, log: RecordedLog, tmp_path: Path) -> None:
-    envelope = first(log, "envelope.created/1").stream
-    process = first(log, "signing.process-created/1").stream
+    envelope = first(log, "envelope.created/2").stream
+    process = first(log, "signing.process-created/2").stream
     template = first(log, "template.created/1").stream
     for scope, streams in (
         (Scope(ScopeKind.ENVELOPE, str(envelope)), {envelope, *log.states[envelope].slots}),
@@ -82,9 +82,21 @@ def test_the_parts_of_a_log_are_exported_alone(urls: DatabaseUrls, log: Recorded
             assert {stream.stream for stream in report.streams()} == streams
 
 
+def test_the_export_of_an_envelope_holds_those_who_were_added_to_the_draft(
+    urls: DatabaseUrls, log: RecordedLog, tmp_path: Path
+) -> None:
+    added = {row.stream: decode(row.raw).data for row in log.rows if row.type == "envelope.participant-added/1"}
+    assert added
+    for envelope in added:
+        export(urls.service, Scope(ScopeKind.ENVELOPE, str(envelope)), tmp_path / "part")
+        with closing(verify(tmp_path / "part")) as report:
+            assert (report.verdict, list(report.faults)) == (Verdict.VALID, [])
+            assert {stream.stream for stream in report.streams()} == {envelope, *log.states[envelope].slots}
+
+
 def test_what_is_not_there_is_refused_and_leaves_no_file(urls: DatabaseUrls, log: RecordedLog, tmp_path: Path) -> None:
-    envelope = first(log, "envelope.created/1").stream
-    process = first(log, "signing.process-created/1").stream
+    envelope = first(log, "envelope.created/2").stream
+    process = first(log, "signing.process-created/2").stream
     for scope in (
         Scope(ScopeKind.ENVELOPE, str(log.uuid())),
         Scope(ScopeKind.ENVELOPE, str(process)),
@@ -159,29 +171,29 @@ def test_the_commands_go_together(urls: DatabaseUrls, log: RecordedLog, tmp_path
     target = tmp_path / "log.jsonl"
     written = command("export", str(target), DATABASE_URL=urls.owner)
     assert (written.returncode, written.stdout) == (0, "")
-    assert "82 entries up to position 82" in written.stderr
+    assert f"{len(log.rows)} entries up to position {len(log.rows)}" in written.stderr
     printed = command("export", "-", DATABASE_URL=urls.owner)
     assert printed.stdout.encode() == target.read_bytes()
 
-    head = f"82:{log.rows[-1].leaf.hex()}"
+    head = f"{len(log.rows)}:{log.rows[-1].leaf.hex()}"
     verified = command("verify", str(target), "--head", head, "--expect-ledger", ORIGIN)
     assert verified.returncode == 0, verified.stderr
-    assert "valid: 82 entries" in verified.stdout
+    assert f"valid: {len(log.rows)} entries" in verified.stdout
     assert "witness: nobody else vouches" in verified.stdout
-    envelope = first(log, "envelope.created/1").stream
-    process = first(log, "signing.process-created/1").stream
+    envelope = first(log, "envelope.created/2").stream
+    process = first(log, "signing.process-created/2").stream
     assert re.search(rf"{envelope}-{process} +completed +11 +valid", verified.stdout)
     assert "tamper-proof" not in verified.stdout.lower()
 
-    assert command("verify", str(target), "--head", f"82:{'ab' * 32}").returncode == 1
+    assert command("verify", str(target), "--head", f"{len(log.rows)}:{'ab' * 32}").returncode == 1
     assert command("verify", str(target), "--expect-ledger", "another").returncode == 1
     assert command("verify", str(target), "--head", "82").returncode == 2
     assert command("verify", str(tmp_path / "nothing")).returncode == 2
 
 
 def test_a_process_export_tells_what_it_leaves_out(urls: DatabaseUrls, log: RecordedLog, tmp_path: Path) -> None:
-    envelope = first(log, "envelope.created/1").stream
-    process = first(log, "signing.process-created/1").stream
+    envelope = first(log, "envelope.created/2").stream
+    process = first(log, "signing.process-created/2").stream
     target = str(tmp_path / "process.jsonl")
     assert command("export", target, "--process", f"{envelope}-{process}", DATABASE_URL=urls.owner).returncode == 0
     verified = command("verify", target, "--json")

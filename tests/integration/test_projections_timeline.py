@@ -16,7 +16,7 @@ from infrastructure.database import DatabaseUrls, async_pool, connect
 from infrastructure.reading import AsyncConnection
 from projections import timeline
 from projections.timeline import DamagedEntry, Timeline
-from tests.histories import RecordedLog
+from tests.histories import RecordedLog, as_first_stored
 from tests.integration.read_side import append
 
 T = TypeVar("T")
@@ -72,7 +72,37 @@ def test_the_timeline_of_an_envelope_is_merged_with_those_of_its_processes(datab
     found = query(database, lambda conn: timeline.of_envelope(conn, envelope))
     assert found is not None
     assert [entry.position for entry in found.entries] == [row.position for row in log.rows if row.stream in (envelope, *whose)]
-    assert found.entries[0].type == "envelope.created/1"
+    assert found.entries[0].type == "envelope.created/2"
+
+
+def test_whoever_was_added_to_a_draft_is_in_the_timeline_of_the_envelope(database: DatabaseUrls, log: RecordedLog) -> None:
+    envelope, whose = log.drafted()
+    with connect(database.service) as conn:
+        append(conn, log.rows)
+    found = query(database, lambda conn: timeline.of_envelope(conn, envelope))
+    assert found is not None
+    assert [entry.position for entry in found.entries] == [row.position for row in log.rows if row.stream in (envelope, *whose)]
+    assert {entry.stream for entry in found.entries} == {envelope, *whose}
+
+
+def test_entries_of_the_first_schema_are_shown_as_they_are_stored_and_known_for_what_they_are(
+    database: DatabaseUrls, log: RecordedLog
+) -> None:
+    envelope, (who, _) = log.completed()
+    rows = as_first_stored(log.rows, envelope, who)
+    with connect(database.service) as conn:
+        append(conn, rows)
+    found = query(database, lambda conn: timeline.of_envelope(conn, envelope))
+    process = of_process(database, envelope, who)
+    assert found is not None
+    assert process is not None
+    assert (found.entries[0].type, found.entries[0].current_type) == ("envelope.created/1", "envelope.created/2")
+    assert (process.entries[0].type, process.entries[0].current_type) == (
+        "signing.process-created/1",
+        "signing.process-created/2",
+    )
+    assert "fields" not in found.entries[0].data
+    assert [entry.raw.encode() for entry in process.entries] == [row.raw for row in rows if row.stream == who]
 
 
 def test_what_is_not_a_process_or_an_envelope_has_no_timeline(database: DatabaseUrls, log: RecordedLog) -> None:

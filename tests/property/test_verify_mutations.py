@@ -306,7 +306,7 @@ def impossible() -> Iterator[tuple[str, Callable[[RecordedLog], None]]]:
         log.append(whose[0], "signing.started/1", {"provenance": {"identity": "token"}})
 
     def created_twice(log: RecordedLog, envelope: Any, whose: Any) -> None:
-        log.append(whose[0], "signing.process-created/1", decode(log.rows[2].raw).data, decode(log.rows[2].raw).personal)
+        log.append(whose[0], "signing.process-created/2", decode(log.rows[2].raw).data, decode(log.rows[2].raw).personal)
 
     def expired_early(log: RecordedLog, envelope: Any, whose: Any) -> None:
         log.append(envelope, "envelope.expired/1", {})
@@ -319,7 +319,7 @@ def impossible() -> Iterator[tuple[str, Callable[[RecordedLog], None]]]:
 
     def endless(log: RecordedLog, envelope: Any, whose: Any) -> None:
         data: dict[str, Json] = {**decode(log.rows[2].raw).data, "cooldown_seconds": 2**53 - 1}
-        log.append(log.uuid(), "signing.process-created/1", data, decode(log.rows[2].raw).personal)
+        log.append(log.uuid(), "signing.process-created/2", data, decode(log.rows[2].raw).personal)
 
     def without_beginning(log: RecordedLog, envelope: Any, whose: Any) -> None:
         log.append(log.uuid(), "signing.completed/1", {})
@@ -387,14 +387,14 @@ def test_a_time_moved_back_is_found_even_when_everything_is_hashed_again() -> No
 
 def envelope_part() -> bytes:
     log = large()
-    created = next(row for row in log.rows if row.type == "envelope.created/1")
+    created = next(row for row in log.rows if row.type == "envelope.created/2")
     streams = [created.stream, *log.states[created.stream].slots]
     return part_file(log.rows, ScopeKind.ENVELOPE, str(created.stream), streams)
 
 
 def process_part() -> bytes:
     log = large()
-    created = next(row for row in log.rows if row.type == "signing.process-created/1")
+    created = next(row for row in log.rows if row.type == "signing.process-created/2")
     return part_file(log.rows, ScopeKind.PROCESS, f"{log.states[created.stream].envelope}-{created.stream}", [created.stream])
 
 
