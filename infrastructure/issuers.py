@@ -76,7 +76,7 @@ class OidcIssuer(BaseModel):
     tenant: UUID
     mode: Mode = Mode.LIVE
     jwks: Annotated[str, AfterValidator(_key_url)] | None = None
-    algorithms: tuple[Algorithm, ...] = Field(DEFAULT_ALGORITHMS, min_length=1)
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = DEFAULT_ALGORITHMS
 
 
 def read_issuers(value: object) -> object:

@@ -179,7 +179,7 @@ class KeySet:
                     if len(body) > MAX_DOCUMENT_BYTES:
                         raise FetchFailed(f"{url} answered more than {MAX_DOCUMENT_BYTES} bytes")
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as err:
-            raise FetchFailed(f"{url}: {err or type(err).__name__}") from err
+            raise FetchFailed(f"{url}: {str(err) or type(err).__name__}") from err
         return await asyncio.to_thread(_parsed, url, bytes(body))
 
 

@@ -62,7 +62,7 @@ async def world(database: DatabaseUrls, folder: Path) -> AsyncIterator[World]:
     async with running(database, folder) as run, issuer_server() as issuer:
         known = OidcIssuer(issuer=issuer.url, audience="countersign", tenant=run.tenant, mode=Mode.TEST)
         oidc = Oidc([known], run.clock, timedelta(seconds=30))
-        identity = Identity(run.deps.reads, KEYS, run.clock, oidc=oidc)  # type: ignore[arg-type]
+        identity = Identity(run.deps.reads, KEYS, run.clock, oidc=oidc)
         fields: dict[str, Any] = {name: getattr(run.deps, name) for name in Deps.__slots__}
 
         def advance(by: timedelta) -> None:
@@ -195,4 +195,4 @@ async def test_an_issuer_out_of_reach_is_no_refusal(database: DatabaseUrls, tmp_
         w.issuer.down = True
         for recognise in (auth.user, auth.anyone):
             assert await reason(recognise, bearing(w.issuer.token(RSA, "RS256")), w.deps) is Reason.ISSUER_UNREACHABLE
-        assert await auth.user(bearing(w.user), w.deps), "nobody else is touched by that"
+        assert (await auth.user(bearing(w.user), w.deps)).tenant == w.tenant, "nobody else is touched by that"

@@ -35,6 +35,9 @@ class World:
     oidc: Oidc
     clock: OffsetClock
 
+    async def holds(self, token: str) -> bool:
+        return (await self.oidc.verify(token)).subject == "auth0|ana"
+
     async def refuses(self, token: str) -> TokenRefused:
         with pytest.raises(TokenRefused) as refusal:
             await self.oidc.verify(token)
@@ -112,7 +115,7 @@ async def test_an_algorithm_that_the_settings_leave_out_is_refused() -> None:
     async with world(algorithms=["ES256"]) as w:
         w.issuer.keys = [jwk(RSA, "k1"), jwk(EC, "k2")]
         assert "algorithm" in (await w.refuses(w.issuer.token(RSA, "RS256"))).reason
-        assert (await w.oidc.verify(w.issuer.token(EC, "ES256", "k2"))).subject
+        assert await w.holds(w.issuer.token(EC, "ES256", "k2"))
     async with world() as w:
         assert "algorithm" in (await w.refuses(w.issuer.token(RSA, "RS512"))).reason
         assert w.issuer.asked == [], "a token that is refused by its header asks the issuer nothing"
@@ -123,7 +126,7 @@ async def test_none_and_the_public_key_as_a_shared_secret_are_refused() -> None:
     """RFC 8725 section 2.1."""
     async with world() as w:
         good = w.issuer.token(RSA, "RS256")
-        assert await w.oidc.verify(good)
+        assert await w.holds(good)
         claims = claims_of(good)
         for name in ("none", "None", "NONE", ""):
             for signature in ("", "AA", good.rsplit(".", 1)[1]):
@@ -157,7 +160,7 @@ async def test_a_signature_by_another_key_or_with_another_algorithm_than_the_key
     async with world() as w:
         w.issuer.keys = [jwk(RSA, "k1", alg="PS256")]
         await w.refuses(w.issuer.token(RSA, "RS256"))
-        assert await w.oidc.verify(w.issuer.token(RSA, "PS256"))
+        assert await w.holds(w.issuer.token(RSA, "PS256"))
     async with world() as w:
         w.issuer.keys = [jwk(EC, "k1")]
         await w.refuses(w.issuer.token(RSA, "RS256"))
@@ -190,7 +193,7 @@ async def test_a_key_that_is_not_fit_for_it_verifies_nothing(change: dict[str, A
     async with world() as w:
         w.issuer.keys = [jwk(RSA, "k1", **change), "nonsense", None, [], jwk(EC, "k2")]  # type: ignore[list-item]
         await w.refuses(w.issuer.token(RSA, "RS256"))
-        assert await w.oidc.verify(w.issuer.token(EC, "ES256", "k2")), "its neighbours are not touched by it"
+        assert await w.holds(w.issuer.token(EC, "ES256", "k2")), "its neighbours are not touched by it"
 
 
 @in_loop
@@ -211,15 +214,10 @@ async def test_keys_that_are_too_weak_too_large_or_of_another_curve_are_left_out
 async def test_a_token_that_asks_for_what_is_not_understood_is_refused() -> None:
     """RFC 7515 section 4.1.11: an extension that is critical and not understood makes a signature invalid."""
     async with world() as w:
-        for header in (
-            {"crit": ["exp"], "exp": 1},
-            {"crit": []},
-            {"zip": "DEF"},
-            {"enc": "A128GCM"},
-            {"crit": ["b64"], "b64": True},
-        ):
+        asking: list[dict[str, Any]] = [{"crit": ["exp"], "exp": 1}, {"crit": []}, {"zip": "DEF"}, {"enc": "A128GCM"}]
+        for header in [*asking, {"crit": ["b64"], "b64": True}]:
             await w.refuses(_signed(w.issuer, header))
-        assert await w.oidc.verify(_signed(w.issuer, {"x5u": "https://evil.example", "jku": "https://evil.example", "jwk": {}}))
+        assert await w.holds(_signed(w.issuer, {"x5u": "https://evil.example", "jku": "https://evil.example", "jwk": {}}))
         assert w.issuer.asked.count("/keys") == 1, "keys that a token brings or points to are not looked at"
 
 
@@ -235,7 +233,7 @@ async def test_what_an_issuer_signs_for_another_purpose_names_nobody(kind: objec
         await w.refuses(_signed(w.issuer, {"typ": kind}))
         await w.refuses(w.issuer.token(RSA, "RS256", events={"http://schemas.openid.net/event/backchannel-logout": {}}))
         for usual in ("JWT", "jwt", "at+jwt", "application/at+jwt"):
-            assert await w.oidc.verify(_signed(w.issuer, {"typ": usual}))
+            assert await w.holds(_signed(w.issuer, {"typ": usual}))
 
 
 @pytest.mark.parametrize(
@@ -294,7 +292,7 @@ async def test_times_hold_against_our_clock_with_a_little_leeway() -> None:
         token = w.issuer.token(RSA, "RS256")
         for still in (timedelta(0), -LEEWAY + timedelta(seconds=2), timedelta(hours=1, seconds=28)):
             w.clock.offset = still
-            assert await w.oidc.verify(token)
+            assert await w.holds(token)
         w.clock.offset = timedelta(hours=1, seconds=31)
         assert isinstance(await w.refuses(token), TokenExpired)
         w.clock.offset = -timedelta(seconds=33)
@@ -303,8 +301,8 @@ async def test_times_hold_against_our_clock_with_a_little_leeway() -> None:
         now = int(w.clock.now().timestamp())
         assert "future" in (await w.refuses(w.issuer.token(RSA, "RS256", nbf=now + 60))).reason
         assert "future" in (await w.refuses(w.issuer.token(RSA, "RS256", auth_time=now + 60))).reason
-        assert await w.oidc.verify(w.issuer.token(RSA, "RS256", nbf=now + 20, iat=now + 20, auth_time=now + 20))
-        assert await w.oidc.verify(w.issuer.token(RSA, "RS256", exp=now + 60.5)), "a NumericDate may have a fraction"
+        assert await w.holds(w.issuer.token(RSA, "RS256", nbf=now + 20, iat=now + 20, auth_time=now + 20))
+        assert await w.holds(w.issuer.token(RSA, "RS256", exp=now + 60.5)), "a NumericDate may have a fraction"
 
 
 @in_loop
@@ -351,7 +349,7 @@ async def test_no_changed_token_is_accepted() -> None:
     async with world() as w:
         w.issuer.keys = [jwk(ED, "k1")]
         token = w.issuer.token(ED, "EdDSA")
-        assert await w.oidc.verify(token)
+        assert await w.holds(token)
         for place in range(len(token)):
             for other in ("A", "B", "_"):
                 changed = token[:place] + other + token[place + 1 :]
