@@ -82,7 +82,7 @@ def test_a_document_that_is_not_there_refuses_everything(start: Library, command
 def test_a_document_takes_one_file() -> None:
     assert chattel.when(StoreDocumentFile(ID, FILE)) == (DocumentFileStored(FILE),)
     assert with_file.when(StoreDocumentFile(ID, FILE)) == ()
-    assert with_file.refuses(StoreDocumentFile(ID, OTHER), DocumentFileAlreadyStored)
+    with_file.refuses(StoreDocumentFile(ID, OTHER), DocumentFileAlreadyStored)
 
 
 def test_a_revision_is_the_new_whole_and_what_is_left_out_goes() -> None:
@@ -113,14 +113,14 @@ def test_a_document_has_a_limited_number_of_comments() -> None:
 
 
 def test_a_chattel_is_final_when_somebody_says_so_of_its_file() -> None:
-    assert chattel.refuses(FinalizeDocument(ID), DocumentFileMissing)
+    chattel.refuses(FinalizeDocument(ID), DocumentFileMissing)
     assert with_file.when(FinalizeDocument(ID)) == (DocumentFinalized(),)
     assert with_file.given(DocumentFinalized()).when(FinalizeDocument(ID)) == ()
 
 
 @pytest.mark.parametrize("start", [render, generated], ids=["render", "generated"])
 def test_a_render_and_a_generated_document_are_final_with_their_file(start: Library) -> None:
-    assert start.refuses(FinalizeDocument(ID), DocumentFileMissing)
+    start.refuses(FinalizeDocument(ID), DocumentFileMissing)
     done = start.given(DocumentFileStored(FILE))
     assert done.when(FinalizeDocument(ID)) == ()
     assert final_file(done.state, ID) == FILE
