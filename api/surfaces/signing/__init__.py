@@ -9,9 +9,10 @@ from starlette.responses import Response
 
 from api import troubles
 from api.deps import Deps
-from api.http import RequestLimits
+from api.http import RequestLimits, send_answer
 from api.limits import RateLimits
-from api.surfaces.signing import queue, session
+from api.surfaces.signing import packages, queue, session
+from api.surfaces.signing.access import Repeated
 from api.surfaces.signing.answers import NOT_FOUND, Failed, Failure
 from api.surfaces.signing.documentation import Documented
 from api.surfaces.signing.refusals import REFUSALS, answer_to
@@ -52,17 +53,22 @@ def build(deps: Deps) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.deps = deps
-    for module in (session, queue):
+    for module in (session, queue, packages):
         app.include_router(module.router)
     app.add_middleware(RateLimits, deps=deps, surface="signing", refused=_too_many)
     app.add_middleware(RequestLimits, deps=deps)
     app.exception_handler(Failed)(_failed)
+    app.exception_handler(Repeated)(_repeated)
     troubles.install(app, Convention(_refused, _http, lambda request, trouble: _TROUBLE[trouble].response()))
     return app
 
 
 async def _failed(request: Request, err: Failed) -> Response:
     return err.failure.response()
+
+
+async def _repeated(request: Request, err: Repeated) -> Response:
+    return send_answer(err.answer)
 
 
 def _refused(request: Request, refusal: Refusal) -> Response:

@@ -9,6 +9,7 @@ from fastapi.security import HTTPBearer
 
 from api.auth import Denied, Reason, UserCaller
 from api.auth import user as recognise_user
+from api.deps import Answer, Key
 from api.surfaces.signing.answers import INVALID_TOKEN, MISSING_TOKEN, NOT_FOUND, Failed, deps_of
 from domain.personal import Subject, person
 
@@ -42,6 +43,26 @@ def _deny(denied: Denied) -> NoReturn:
 
 
 User = Annotated[UserCaller, Depends(_caller)]
+
+
+class Repeated(Exception):
+    """A request under an idempotency key that was answered before; the surface gives that answer again."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+async def _once(request: Request, caller: User) -> Key | None:
+    key = await caller.key(request, "signing")
+    # Looked up first: what the request names may have changed since, and the answer must not.
+    if key is not None and (first := await deps_of(request).ledger.answered(key)) is not None:
+        raise Repeated(first)
+    return key
+
+
+#: The idempotency key of a request that changes something, if it was not answered before.
+Once = Annotated[Key | None, Depends(_once)]
 
 
 def email_subject(caller: UserCaller) -> Subject | None:

@@ -10,9 +10,9 @@ from pydantic import Field
 from starlette.responses import Response
 
 from api.auth import UserCaller
-from api.deps import Answer, Deps, Outcome
+from api.deps import Answer, Deps, Key, Outcome
 from api.http import provenance, send_answer
-from api.surfaces.signing.access import User, email_subject, number, person_of
+from api.surfaces.signing.access import Once, User, email_subject, number, person_of
 from api.surfaces.signing.answers import NOT_FOUND, Failed, Row, answer, deps_of, in_milliseconds
 from api.surfaces.signing.bodies import Body, read
 from api.surfaces.signing.documentation import documented
@@ -51,7 +51,7 @@ MAX_SIGNINGS: Final = 100
 MAX_DOCUMENTS: Final = 500
 MAX_SIGNERS: Final = 200
 
-_READ_MODELS: Final = frozenset(("envelopes", "signers", "documents", "directory"))
+_READ_MODELS: Final = frozenset(("envelopes", "signers", "directory"))
 
 NOT_LINKED: Final = "No signer assignment is linked to your account. Contact your manager to be assigned."
 
@@ -183,7 +183,7 @@ async def get_signer(request: Request, caller: User, signingId: str, signerId: s
     summary="Record an e-signature",
     **documented(200, Signed, 404, body=SignBody, body_required=False, changes=True),
 )
-async def sign(request: Request, caller: User, signingId: str, documentId: str) -> Response:  # noqa: N803
+async def sign(request: Request, caller: User, signingId: str, documentId: str, key: Once) -> Response:  # noqa: N803
     """Records that the caller has signed the document. A repeat is answered alike, with the time of the first."""
     deps, body = deps_of(request), await read(request, SignBody, optional=True)
     found, row = await _document(request, caller, signingId, documentId)
@@ -197,7 +197,7 @@ async def sign(request: Request, caller: User, signingId: str, documentId: str) 
     if signed is not None:
         return send_answer(answer(200, scene.repeated()))
     try:
-        return send_answer(await _record(request, caller, scene, subject, body))
+        return send_answer(await _record(request, caller, scene, subject, body, key))
     except SigningClosed:
         # Two at once, and the other one completed it: then it is a repeat as well.
         scene = await scene.again(caller)
@@ -206,7 +206,9 @@ async def sign(request: Request, caller: User, signingId: str, documentId: str) 
         return send_answer(answer(200, scene.repeated()))
 
 
-async def _record(request: Request, caller: UserCaller, scene: "_Scene", subject: Subject, body: SignBody) -> Answer:
+async def _record(
+    request: Request, caller: UserCaller, scene: "_Scene", subject: Subject, body: SignBody, key: Key | None
+) -> Answer:
     command = SignDocuments(
         participant=scene.own.id,
         documents=(scene.row.id,),
@@ -219,7 +221,6 @@ async def _record(request: Request, caller: UserCaller, scene: "_Scene", subject
     def render(outcome: Outcome) -> Answer:
         return answer(200, scene.after(outcome))
 
-    key = await caller.key(request, "signing")
     return await scene.deps.ledger.handle(Participate(scene.envelope.id, command), caller.actor, render, key=key)
 
 
