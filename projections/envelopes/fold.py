@@ -21,7 +21,6 @@ from domain.envelope import (
     ParticipantFailed,
 )
 from domain.signing import DocumentViewed, Started
-from projections.parts import document_number, slots_of
 from projections.projection import Item, Projection, ProjectionError
 from projections.store import Store, Table
 
@@ -104,6 +103,8 @@ class _Document(TypedDict):
     number: int
     title: _Title | None
     source: str | None
+    added_at: str
+    executed_at: str | None
     executed_sha256: str | None
 
 
@@ -152,6 +153,10 @@ class _Source(TypedDict):
     created_position: int
 
 
+#: A document's numeric id is the log position of the fact that brought it, and its index in there from 0. One fact brings
+#: fewer than that (domain.envelope.MAX_DOCUMENTS), so the numbers of two facts never meet.
+DOCUMENTS_PER_FACT: Final = 1_000
+
 _ENVELOPES: Final = Table[_Envelope]("envelopes", ["id"], _Envelope.__annotations__)
 _SLOTS: Final = Table[_Slot]("envelope_slots", ["participant"], _Slot.__annotations__)
 _SOURCES: Final = Table[_Source]("envelope_sources", ["envelope", "source"], _Source.__annotations__)
@@ -199,9 +204,11 @@ def _document(item: Item, document: Mapping[str, Any], index: int, title: str) -
         "id": document["id"],
         "sha256": document["sha256"],
         "pages": document["pages"],
-        "number": document_number(item.position, index),
+        "number": item.position * DOCUMENTS_PER_FACT + index,
         "title": {"version": item.version, "path": title} if title in item.personal else None,
         "source": document.get("source"),
+        "added_at": item.at,
+        "executed_at": None,
         "executed_sha256": None,
     }
 
@@ -242,7 +249,7 @@ def _deadline_extended(row: _Envelope, item: Item) -> None:
 def _document_executed(row: _Envelope, item: Item) -> None:
     for document in row["documents"]:
         if document["id"] == item.data["document"]:
-            document["executed_sha256"] = item.data["sha256"]
+            document["executed_sha256"], document["executed_at"] = item.data["sha256"], item.at
 
 
 def _certificate_issued(row: _Envelope, item: Item) -> None:
@@ -291,8 +298,16 @@ _CHANGES: Final[Mapping[str, Callable[[_Envelope, Item], None]]] = {
 _OF_SIGNINGS: Final = frozenset((Started.TYPE, DocumentViewed.TYPE))
 
 
+def _slots_of(item: Item) -> Sequence[Mapping[str, Any]]:
+    """The slots that a fact gives its envelope; none in most facts."""
+    if item.type == EnvelopeCreated.TYPE:
+        slots: Sequence[Mapping[str, Any]] = item.data["participants"]
+        return slots
+    return (item.data["slot"],) if item.type == ParticipantAdded.TYPE else ()
+
+
 def _fold(store: Store, items: Sequence[Item]) -> None:
-    slots = {slot["participant"]: item.stream for item in items for slot in slots_of(item)}
+    slots = {slot["participant"]: item.stream for item in items for slot in _slots_of(item)}
     acting = {item.stream for item in items if item.type in _OF_SIGNINGS}
     envelope_of = {**slots, **{slot["participant"]: slot["envelope"] for slot in store.load(_SLOTS, acting - slots.keys())}}
     created = {item.stream for item in items if item.type == EnvelopeCreated.TYPE}
@@ -333,7 +348,7 @@ def _save_sources(store: Store, rows: Iterable[_Envelope]) -> None:
 
 ENVELOPES: Final = Projection(
     name="envelopes",
-    number=1,
+    number=2,
     tables=("envelopes", "envelope_slots", "envelope_sources"),
     ddl=_DDL,
     indexes=_INDEXES,

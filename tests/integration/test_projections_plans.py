@@ -36,7 +36,10 @@ SELECT uuid_in(md5('e' || n)::cstring), uuid_in(lpad((1 + n % 2)::text, 32, '0')
     CASE WHEN n % 10 = 0 THEN 'test' ELSE 'live' END, CASE WHEN n % 200 = 2 THEN 'declined' WHEN n % 7 = 0 THEN 'draft' ELSE 'sent' END,
     n % 3 = 0, 'parallel', 'continue', timestamptz '2026-01-01' + make_interval(secs => n / 8), n * 10,
     timestamptz '2026-01-01' + make_interval(secs => (n * 7919) % 20000), timestamptz '2026-01-01',
-    uuid_in(lpad((n % 50)::text, 32, '0')::cstring), '{}', 0, 0, '[]', '[]', '{}', '{}'
+    uuid_in(lpad((n % 50)::text, 32, '0')::cstring), '{}', 0, 0,
+    jsonb_build_array(jsonb_build_object('id', gen_random_uuid(), 'number', n * 10000 + 1, 'sha256', '', 'pages', 1, 'title', null,
+        'source', null, 'executed_sha256', null,
+        'added_at', timestamptz '2026-01-01')), '[]', '{}', '{}'
 FROM generate_series(1, 20000) AS n;
 """
 _FILL_SOURCES: Final = """
@@ -49,12 +52,6 @@ INSERT INTO read.signers (id, envelope, tenant, mode, number, modes, human_only,
     created_position, updated_at)
 SELECT uuid_in(md5('s' || k || e.id)::cstring), e.id, e.tenant, e.mode, k, '{}', false, 'invited', '[]', '{}', e.created_at,
     e.created_position + k, e.updated_at
-FROM read.envelopes AS e, generate_series(1, 2) AS k;
-"""
-_FILL_DOCUMENTS: Final = """
-INSERT INTO read.documents (envelope, id, tenant, mode, place, number, sha256, pages, assigned, signed, created_at, updated_at)
-SELECT e.id, uuid_in(md5('d' || k || e.id)::cstring), e.tenant, e.mode, k, e.created_position * 1000 + k, '', 1, 2, 0,
-    e.created_at, e.updated_at
 FROM read.envelopes AS e, generate_series(1, 2) AS k;
 """
 _FILL_SUBJECTS: Final = """
@@ -141,10 +138,10 @@ READS: Final[Mapping[str, tuple[Ask, int]]] = {
     "signer by number": (lambda conn, at: signers.get_by_number(conn, TENANT, Mode.LIVE, at + 1), 1),
     # Three disclosures of each of the person's signers, and for those of the address the signer and its envelope.
     "a person's": (lambda conn, at: signers.of_person(conn, TENANT, Mode.LIVE, SUBJECT, LIMIT), 5 * ROWS // RARE * 2),
-    "documents": (lambda conn, at: documents.of_envelope(conn, TENANT, Mode.LIVE, _envelope(at), LIMIT), 2),
+    "documents": (lambda conn, at: documents.of_envelope(conn, TENANT, Mode.LIVE, _envelope(at), LIMIT), 3),
     "document by number": (
         lambda conn, at: documents.get_by_number(conn, TENANT, Mode.LIVE, _envelope(at), at * 1000 + 1),
-        2,
+        3,  # the envelope and its two signers
     ),
 }
 
@@ -163,7 +160,7 @@ def filled(server: Server, migrated_template: str) -> Iterator[DatabaseUrls]:
     urls = server.create(name, migrated_template)
     ensure_tables(urls.owner)
     with connect(urls.owner) as conn:
-        for statement in (_FILL, _FILL_SOURCES, _FILL_SIGNERS, _FILL_DOCUMENTS, _FILL_SUBJECTS, _FILL_DISCLOSURES, "ANALYZE"):
+        for statement in (_FILL, _FILL_SOURCES, _FILL_SIGNERS, _FILL_SUBJECTS, _FILL_DISCLOSURES, "ANALYZE"):
             conn.execute(statement.encode())
     yield urls
     server.drop(name)
