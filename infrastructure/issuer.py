@@ -27,6 +27,7 @@ from infrastructure.secrets import Keys
 from infrastructure.tokens import (
     TokenOfAnotherKind,
     TokenRefused,
+    Unverified,
     check_times,
     email_of,
     moment,
@@ -115,7 +116,7 @@ class LocalIssuer:
 
     def verify(self, token: str) -> Claims:
         """The claims of an administration token of ours; raises TokenRefused for any other, and for one out of its time."""
-        claims = self._open(token, AUDIENCE)
+        claims = self._open(unverified(token), AUDIENCE)
         expires, subject, tenant = check_times(claims, self._clock.now(), LEEWAY), subject_of(claims), _tenant(claims)
         role = claims.get("role")
         if not isinstance(role, str):
@@ -124,7 +125,11 @@ class LocalIssuer:
 
     def verify_user(self, token: str) -> UserClaims:
         """The claims of a user's token of ours; raises TokenRefused for any other, and for one out of its time."""
-        claims = self._open(token, USER_AUDIENCE)
+        return self.verify_user_shown(unverified(token))
+
+    def verify_user_shown(self, shown: Unverified) -> UserClaims:
+        """As `verify_user`, of a token that was parsed already."""
+        claims = self._open(shown, USER_AUDIENCE)
         check_times(claims, self._clock.now(), LEEWAY)
         try:
             mode = Mode(claims["mode"])
@@ -155,12 +160,11 @@ class LocalIssuer:
         }
         return jwt.encode(claims, self._private, ALGORITHM, headers={"kid": self._key_id})
 
-    def _open(self, token: str, audience: str) -> Mapping[str, Any]:
+    def _open(self, shown: Unverified, audience: str) -> Mapping[str, Any]:
         """The claims of a token that we signed for `audience`. Its times are the caller's to check, against our clock."""
-        unverified(token)
         try:
             claims: dict[str, Any] = jwt.decode(
-                token,
+                shown.token,
                 self._public,
                 algorithms=[ALGORITHM],
                 issuer=ISSUER,

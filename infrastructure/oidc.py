@@ -68,13 +68,16 @@ class Oidc:
 
     async def verify(self, token: str) -> OidcClaims:
         """The claims of a token that holds now; raises TokenRefused (TokenExpired) or IssuerUnreachable."""
-        shown = unverified(token)
+        return await self.verify_shown(unverified(token))
+
+    async def verify_shown(self, shown: Unverified) -> OidcClaims:
+        """As `verify`, of a token that was parsed already."""
         issuer = self._issuer_of(shown)
         algorithm, key_id = _algorithm(shown.header, issuer), _key_id(shown.header)
         keys = await self._keys[issuer.issuer, issuer.jwks].candidates(key_id, algorithm)
         if key_id is None and len(keys) > 1:  # OpenID Connect Core section 10.1
             raise TokenRefused("the issuer has several keys and the token names none")
-        claims = _opened(token, keys, issuer, algorithm)
+        claims = _opened(shown.token, keys, issuer, algorithm)
         now = self._clock.now()
         check_times(claims, now, self._leeway)
         signed_in_at = moment(claims, "auth_time")

@@ -55,6 +55,7 @@ class IssuerUnreachable(Exception):
 class Unverified:
     """What a token says of itself, before anything of it is believed."""
 
+    token: str
     header: Mapping[str, Any]
     claims: Mapping[str, Any]
 
@@ -71,7 +72,7 @@ def unverified(token: str) -> Unverified:
         raise TokenRefused(f"cannot be read: {err}") from err
     if any(name in found["header"] for name in _NOT_UNDERSTOOD):
         raise TokenRefused("the header asks for something that is not understood here")
-    return Unverified(found["header"], found["payload"])
+    return Unverified(token, found["header"], found["payload"])
 
 
 def check_times(claims: Mapping[str, Any], now: datetime, leeway: timedelta) -> datetime:

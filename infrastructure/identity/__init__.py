@@ -82,10 +82,11 @@ class Identity(Credentials):
         Raises TokenRefused (TokenExpired, TokenOfAnotherKind) for a token that does not hold now,
         IssuerUnreachable when nobody can tell.
         """
-        if self._oidc is None or unverified(token).claims.get("iss") == ISSUER:
-            local = self._issuer.verify_user(token)
+        shown = unverified(token)
+        if self._oidc is None or shown.claims.get("iss") == ISSUER:
+            local = self._issuer.verify_user_shown(shown)
             return self._user(local.tenant, local.mode, ISSUER, local)
-        claims = await self._oidc.verify(token)
+        claims = await self._oidc.verify_shown(shown)
         return self._user(claims.by.tenant, claims.by.mode, claims.by.issuer, claims)
 
     def _user(self, tenant: UUID, mode: Mode, issuer: str, claims: UserClaims | OidcClaims) -> User:
