@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from api.deps import DatabaseUnavailable, Deps, ReadsUnavailable, RecorderUnavailable
 from api.http import RequestLimits, request_id
+from api.limits import RateLimits
 from api.surfaces.partner import bootstrap, documents, events, templates
 from api.surfaces.partner.answers import Failed, Failure, failure_response
 from api.surfaces.partner.documentation import Documented
@@ -57,6 +58,7 @@ def build(deps: Deps) -> FastAPI:
     app.state.deps = deps
     for module in (bootstrap, templates, documents, events):
         app.include_router(module.router)
+    app.add_middleware(RateLimits, deps=deps, surface="partner", refused=_too_many)
     app.add_middleware(RequestLimits, deps=deps)
     app.exception_handler(Failed)(_failed)
     app.exception_handler(Refusal)(_refused)
@@ -67,6 +69,12 @@ def build(deps: Deps) -> FastAPI:
         app.exception_handler(unavailable)(_unavailable)
     app.exception_handler(Exception)(_broken)
     return app
+
+
+def _too_many(request: Request, retry_after_seconds: int) -> Response:
+    """The published API has no limits, so there are none unless the settings say so."""
+    message = f"Too many requests; wait {retry_after_seconds} s."
+    return failure_response(request, Failure(429, "rate_limited", message, "rate_limit"))
 
 
 async def _failed(request: Request, err: Failed) -> Response:

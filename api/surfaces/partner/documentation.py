@@ -20,6 +20,7 @@ _MEANINGS: Final[Mapping[int, str]] = {
     409: "The present state does not allow it; `code` says why. Nothing was changed.",
     413: "`payload_too_large`.",
     415: "`unsupported_media_type`: send `application/json`.",
+    429: "`rate_limited`: too many requests; try again after `Retry-After` seconds. Only where limits have been set.",
     500: "`internal_error`. The request id leads to the cause in the server's log.",
     503: "`service_unavailable`: try again after `Retry-After` seconds, with the same idempotency key.",
 }
@@ -41,7 +42,7 @@ def documented(
 
     `changes` says that the operation changes something and so honours `Idempotency-Key`.
     """
-    statuses = sorted({*errors, 401, 500, 503, *((400, 409) if changes else ()), *((400, 413, 415) if body else ())})
+    statuses = sorted({*errors, 401, 429, 500, 503, *((400, 409) if changes else ()), *((400, 413, 415) if body else ())})
     failures = {status: {"model": FailureAnswer, "description": _MEANINGS[status]} for status in statuses}
     extra: dict[str, Any] = {}
     if changes:
