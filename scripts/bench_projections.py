@@ -153,7 +153,8 @@ def bench_rebuild(owner_url: str, rounds: int) -> None:
 
 def bench_runner(urls: DatabaseUrls) -> None:
     with connect(urls.owner) as conn:
-        conn.execute("TRUNCATE read.envelopes, read.envelope_slots, read.signers, read.templates, read.template_versions")
+        tables = ", ".join(f"read.{table}" for each in PROJECTIONS for table in each.tables)
+        conn.execute(f"TRUNCATE {tables}".encode())
         conn.execute("UPDATE read.positions SET position = 0")
     runner = Runner()
     began = time.perf_counter()
