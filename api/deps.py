@@ -35,7 +35,7 @@ from infrastructure.reading import ReadGate, ReadsUnavailable
 from infrastructure.recorder import Recorder, StoredEntry
 from infrastructure.secrets import token_hash
 from infrastructure.settings import Settings
-from infrastructure.urls import DownloadGrant, FileGrant, FileUrls, Refused, UploadGrant, UrlRefused
+from infrastructure.urls import DocumentUploadGrant, DownloadGrant, FileGrant, FileUrls, Refused, UploadGrant, UrlRefused
 from infrastructure.vault import Opened, Reference, Vault
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "Credential",
     "DatabaseUnavailable",
     "Deps",
+    "DocumentUploadGrant",
     "DownloadGrant",
     "FileGrant",
     "FileUrls",

@@ -55,6 +55,16 @@ class UploadGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentUploadGrant:
+    """The right to PUT the PDF of one document of the library, of at most `limit_bytes`, in the name of `actor`."""
+
+    document: UUID
+    limit_bytes: int
+    actor: Actor
+    method: Literal["PUT"] = "PUT"
+
+
+@dataclass(frozen=True, slots=True)
 class DownloadGrant:
     """The right to GET one blob under `filename`, in the name of `actor`."""
 
@@ -64,7 +74,7 @@ class DownloadGrant:
     method: Literal["GET"] = "GET"
 
 
-FileGrant = UploadGrant | DownloadGrant
+FileGrant = UploadGrant | DocumentUploadGrant | DownloadGrant
 
 
 class FileUrls:
@@ -88,6 +98,10 @@ class FileUrls:
         """The URL to PUT the PDF of a template version to."""
         return f"{self._base_url}/files/upload/{self.sign(UploadGrant(template, version, limit_bytes, actor))}"
 
+    def upload_document(self, document: UUID, limit_bytes: int, actor: Actor) -> str:
+        """The URL to PUT the PDF of a document of the library to."""
+        return f"{self._base_url}/files/upload/{self.sign(DocumentUploadGrant(document, limit_bytes, actor))}"
+
     def download(self, sha256: str, filename: str, actor: Actor) -> str:
         """The URL to GET a blob from. URLs end up in logs: `filename` must name no person."""
         return f"{self._base_url}/files/download/{self.sign(DownloadGrant(sha256, filename, actor))}"
@@ -102,6 +116,8 @@ class FileUrls:
         match grant:
             case UploadGrant():
                 content |= {"template": str(grant.template), "version": grant.version, "limit": grant.limit_bytes}
+            case DocumentUploadGrant():
+                content |= {"document": str(grant.document), "limit": grant.limit_bytes}
             case DownloadGrant():
                 content |= {"sha256": grant.sha256, "filename": grant.filename}
         text = _encode(canonical(content))
@@ -151,6 +167,8 @@ def _grant(content: Mapping[str, Json]) -> FileGrant:
         if not isinstance(who, dict):
             raise UrlRefused(Refused.MALFORMED)
         actor = Actor(ActorKind(_text(who, "kind")), _text(who, "id"))
+        if content.get("method") == "PUT" and "document" in content:
+            return DocumentUploadGrant(parse_uuid(_text(content, "document")), _number(content, "limit"), actor)
         if content.get("method") == "PUT":
             return UploadGrant(
                 parse_uuid(_text(content, "template")), _number(content, "version"), _number(content, "limit"), actor

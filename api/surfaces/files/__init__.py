@@ -1,11 +1,11 @@
-"""Files by signed URL: the PDF of a template version goes up, blobs come down.
+"""Files by signed URL: the PDF of a template version or of a document goes up, blobs come down.
 
 The URL is the credential (`FileUrls`): no header authenticates. A URL stops working when it expires,
 and at once when the credential that asked for it is revoked.
 """
 
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, Field
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from api.deps import (
     Answer,
     Deps,
+    DocumentUploadGrant,
     DownloadGrant,
     Key,
     Outcome,
@@ -27,8 +28,9 @@ from api.deps import (
 from api.http import RequestLimits, idempotency_value, json_answer, pdf_response, send_answer
 from api.problems import REFUSALS, Problem, problem
 from api.surfaces.files.problems import CredentialRevoked, answer_problems
-from domain import template
+from domain import library, template
 from domain.actor import Actor, ActorKind
+from domain.library import LibraryDocument, StoreDocumentFile
 from domain.template import StoredFile, StoreFile, Template
 
 __all__ = ["REFUSALS", "build"]
@@ -48,9 +50,9 @@ UPLOAD_TYPES: Final = frozenset(
 
 _CREDENTIALS: Final = (ActorKind.PARTNER_KEY, ActorKind.ORGANIZATION_KEY)
 
-_ERRORS: Final = {403: "The URL does not permit this, or no longer.", 404: "There is no such template version or file."}
+_ERRORS: Final = {403: "The URL does not permit this, or no longer.", 404: "There is no such template version, document or file."}
 _UPLOAD_ERRORS: Final = _ERRORS | {
-    409: "The version has another PDF already.",
+    409: "The version or document has another PDF already.",
     413: "The file is larger than the URL permits.",
     415: "The body is not the PDF itself.",
     422: "The file is not a PDF that can be signed; `code` and `detail` say why and what to do.",
@@ -89,9 +91,9 @@ def build(deps: Deps) -> FastAPI:
         },
     )
     async def upload(token: str, request: Request) -> Response:
-        """Stores the PDF of one template version. The same bytes again are fine; others are refused."""
+        """Stores the PDF of one template version or document. The same bytes again are fine; others are refused."""
         grant = deps.urls.open(token, request.method)
-        if not isinstance(grant, UploadGrant):
+        if isinstance(grant, DownloadGrant):
             raise UrlRefused(Refused.METHOD)
         await _require_active(deps, grant.actor)
         return send_answer(await _store(deps, grant, request))
@@ -130,20 +132,45 @@ async def _require_active(deps: Deps, actor: Actor) -> None:
         raise CredentialRevoked
 
 
-async def _store(deps: Deps, grant: UploadGrant, request: Request) -> Answer:
+def _target(grant: UploadGrant | DocumentUploadGrant) -> str:
+    """What is uploaded to, however often and by whichever URL."""
+    match grant:
+        case UploadGrant():
+            return f"{grant.template} {grant.version}"
+        case DocumentUploadGrant():
+            return f"{grant.document}"
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+async def _command(deps: Deps, grant: UploadGrant | DocumentUploadGrant, file: StoredFile) -> StoreFile | StoreDocumentFile:
+    """The command that records the file; raises a Refusal if it would be refused now."""
+    match grant:
+        case UploadGrant():
+            of_version = StoreFile(grant.template, grant.version, file)
+            template.decide(of_version, await deps.ledger.state(Template, grant.template), deps.clock.now())
+            return of_version
+        case DocumentUploadGrant():
+            of_document = StoreDocumentFile(grant.document, file)
+            library.decide(of_document, await deps.ledger.state(LibraryDocument, grant.document), deps.clock.now())
+            return of_document
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+async def _store(deps: Deps, grant: UploadGrant | DocumentUploadGrant, request: Request) -> Answer:
     value = idempotency_value(request)
     data = await _read(request, grant.limit_bytes)
     digest = sha256(data)
-    # What is repeated is the upload of these bytes to this version, perhaps by another URL.
-    target = f"PUT {grant.template} {grant.version} {digest.hexdigest()}".encode()
+    # What is repeated is the upload of these bytes to this place, perhaps by another URL.
+    target = f"PUT {_target(grant)} {digest.hexdigest()}".encode()
     key = None if value is None else Key(f"files:{grant.actor.kind}:{grant.actor.id}", value, target)
     if key is not None and (first := await deps.ledger.answered(key)) is not None:
         return first
     found = await inspect_pdf(data, PdfLimits(grant.limit_bytes, deps.settings.upload_limit_pages))
     file = StoredFile(digest.hexdigest(), len(data), found.pages)
-    command = StoreFile(grant.template, grant.version, file)
     # Decided once beforehand, so that what is refused leaves no blob behind that nothing refers to.
-    template.decide(command, await deps.ledger.state(Template, grant.template), deps.clock.now())
+    command = await _command(deps, grant, file)
     # The blob first: a fact must never name bytes that are not there. A crash here leaves an unused blob.
     await deps.blobs.put(data)
 

@@ -202,7 +202,7 @@ async def complete(request: Request, id: str) -> Response:
         raise Problem(SESSION_TOKEN, f"Send the session token from the invitation in {TOKEN_HEADER}.", param=TOKEN_HEADER)
     digest = token_hash(token)
     body = parse(Completion, await read_json(request))
-    identity = _identity(right_of(found.signing, digest, deps.clock.now()), shown.organization is not None)
+    identity = identity_of(right_of(found.signing, digest, deps.clock.now()), shown.organization is not None)
     command = SignDocuments(
         participant=participant,
         documents=None,
@@ -222,7 +222,7 @@ async def complete(request: Request, id: str) -> Response:
     return send_answer(await deps.ledger.handle(Participate(found.signing.envelope, command), by, render, key=key))
 
 
-def _identity(right: Right | None, with_key: bool) -> IdentityMethod:
+def identity_of(right: Right | None, with_key: bool) -> IdentityMethod:
     """How the signer is known: who signed in for the session is that person, whoever passes the token on."""
     if isinstance(right, OpenedSession):
         return IdentityMethod.OIDC
