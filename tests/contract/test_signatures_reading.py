@@ -246,7 +246,7 @@ def field(index: int) -> dict[str, object]:
 # Lists
 
 
-def listed(own: Project, query: str = "") -> list[dict[str, object]]:
+def listed(own: Project, render: str, query: str = "") -> list[dict[str, object]]:
     """All pages of a list, while a further request is made before each page."""
     rows: list[dict[str, object]] = []
     cursor = ""
@@ -256,13 +256,14 @@ def listed(own: Project, query: str = "") -> list[dict[str, object]]:
         rows += page["signatures"]
         if not page["hasMore"]:
             return rows
-        own.signature()
+        own.signature(render)
         cursor = f"&cursor={page['nextCursor']}"
 
 
 def test_pages_are_complete_and_repeat_nothing_while_requests_are_added(own: Project) -> None:
-    made = [own.signature()["id"] for _ in range(7)]
-    rows = listed(own)
+    render = own.render()
+    made = [own.signature(render)["id"] for _ in range(7)]
+    rows = listed(own, render)
     assert [row["id"] for row in rows] == made[::-1]
     assert rows[0] == own.get(made[-1])
 
@@ -270,7 +271,7 @@ def test_pages_are_complete_and_repeat_nothing_while_requests_are_added(own: Pro
 def test_a_list_of_one_render_is_complete_too(own: Project) -> None:
     render = own.render()
     made = [own.signature(render)["id"] for _ in range(5)]
-    assert [row["id"] for row in listed(own, f"&renderId={render}")] == made[::-1]
+    assert [row["id"] for row in listed(own, own.render(), f"&renderId={render}")] == made[::-1]
     assert own("GET", f"/v1/signatures?renderId={own.render()}").body["signatures"] == []
 
 

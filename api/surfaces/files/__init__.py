@@ -48,7 +48,7 @@ UPLOAD_TYPES: Final = frozenset(
     }
 )
 
-_CREDENTIALS: Final = (ActorKind.PARTNER_KEY, ActorKind.ORGANIZATION_KEY)
+_CREDENTIALS: Final = (ActorKind.PARTNER_KEY, ActorKind.PROJECT_KEY, ActorKind.ORGANIZATION_KEY)
 
 _ERRORS: Final = {403: "The URL does not permit this, or no longer.", 404: "There is no such template version, document or file."}
 _UPLOAD_ERRORS: Final = _ERRORS | {

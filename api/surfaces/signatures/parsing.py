@@ -139,6 +139,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "model_attributes_type": "object",
 }
 _SENTENCES: Final[Mapping[str, str]] = {
+    "string_unicode": "Must be a string of Unicode characters",
     "string_too_short": "String must contain at least {min_length} character(s)",
     "string_too_long": "String must contain at most {max_length} character(s)",
     "too_short": "Array must contain at least {min_length} element(s)",
