@@ -12,8 +12,23 @@ from fastapi import FastAPI
 
 from domain.actor import Actor, ActorKind, Mode
 from domain.coordination import CreateEnvelope, PackageCommand
+from domain.directory import (
+    OWNER,
+    AddLocation,
+    AppointAdmin,
+    AppointManager,
+    CreateOrganization,
+    JoinMember,
+    Module,
+    Tier,
+    Tiers,
+    user_subject,
+)
 from domain.envelope import Envelope
+from domain.personal import Personal, Subject, SubjectKind
+from infrastructure.issuer import ISSUER
 from infrastructure.ledger import NO_ANSWER
+from projections import directory
 from tests.contract.partner_world import Answered, World
 from tests.running import Person, Running
 
@@ -105,3 +120,61 @@ def together(*calls: Any) -> list[Any]:
         return await asyncio.gather(*(asyncio.to_thread(call) for call in calls))
 
     return asyncio.run(run())
+
+
+@dataclass
+class Dealership:
+    """An organization with locations, and people with roles in it. `locations` are their numeric ids by name."""
+
+    world: World
+    tenant: UUID
+    mode: Mode
+    organization: UUID
+    places: dict[str, UUID]
+
+    def direct(self, command: Any) -> None:
+        """Has the ledger carry out a command to the directory."""
+        self.world.run(self.world.deps.ledger.handle(command, OPERATOR, lambda outcome: NO_ANSWER))
+
+    def named(self, text: Json) -> Personal:
+        return self.world.deps.vault.conceal(text, Subject(self.tenant, SubjectKind.ORGANIZATION, str(self.organization)))
+
+    def location(self, name: str) -> str:
+        """The numeric id of a location."""
+        return str(self.world.run(self._number(self.places[name])))
+
+    async def _number(self, id: UUID) -> int:
+        deps = self.world.deps
+        await deps.gate.wait({"directory"}, 5)
+        async with deps.reads.connection() as conn:
+            return (await directory.numbers(conn, self.tenant, self.mode, [id]))[id]
+
+    def member(self, subject: str, email: str | None = None) -> tuple[User, UUID]:
+        """Somebody who belongs to the organization, without any appointment."""
+        whose, member = user_subject(self.tenant, ISSUER, subject), self.world.deps.new_id()
+        shown = self.world.deps.vault.conceal({"issuer": ISSUER, "subject": subject}, whose)
+        self.direct(JoinMember(self.organization, member, shown, None, None, OWNER))
+        return user(self.world, self.tenant, subject, email, self.mode), member
+
+    def manager(self, subject: str, locations: tuple[str, ...] | None = None, email: str | None = None, **tiers: str) -> User:
+        """A manager with these tiers, the rest none, over these locations or over all."""
+        made, member = self.member(subject, email)
+        held = Tiers(*(Tier(tiers.get(module.value, "none")) for module in Module))
+        where = None if locations is None else tuple(self.places[name] for name in locations)
+        self.direct(AppointManager(self.organization, self.world.deps.new_id(), member, held, (), where))
+        return made
+
+    def admin(self, subject: str) -> User:
+        made, member = self.member(subject)
+        self.direct(AppointAdmin(self.organization, self.world.deps.new_id(), member))
+        return made
+
+
+def dealership(world: World, owner: UUID | None = None, mode: Mode = Mode.LIVE) -> Dealership:
+    """An organization with the locations `north` and `south`."""
+    made = Dealership(world, owner or tenant(world), mode, world.deps.new_id(), {})
+    made.direct(CreateOrganization(made.tenant, mode, made.organization, made.named("Dealers Ltd")))
+    for name in ("north", "south"):
+        made.places[name] = world.deps.new_id()
+        made.direct(AddLocation(made.organization, made.places[name], made.named(name)))
+    return made

@@ -48,8 +48,7 @@ from domain.signing import ProcessCreated
 from projections import directory, documents, envelopes, signers
 from projections.directory import LocationRow
 from projections.documents import DocumentRow
-from projections.envelopes import EnvelopeRow
-from projections.parts import document_number
+from projections.envelopes import DOCUMENTS_PER_FACT, EnvelopeRow
 from projections.signers import SignerRow
 
 router: Final = APIRouter(prefix="/v1/signing/manager/signings", tags=["Manager signings"])
@@ -110,7 +109,7 @@ class Managed:
 
 async def managed(request: Request, visitor: Visitor, signing_id: str, at_least: Tier) -> Managed:
     """The package of a path; raises Failed 403 for a tier that is too low, 404 for what is not in the caller's scope."""
-    visitor.require_role()
+    visitor.require(Module.SIGNINGS, Tier.READ)
     wanted = number(signing_id, "signing")
     found = await _read(deps_of(request), visitor, wanted)
     place = None if found is None else await _place(deps_of(request), visitor, found.envelope)
@@ -170,7 +169,6 @@ async def list_signings(
 ) -> Response:
     """Packages of the locations where the caller may read signings, most recently updated first, at most 500."""
     deps, visitor = deps_of(request), await visitor_of(request, caller)
-    visitor.require_role()
     visitor.require(Module.SIGNINGS, Tier.READ)
     only = None
     if locationId is not None:
@@ -197,7 +195,6 @@ async def get_signing(request: Request, caller: User, signingId: str) -> Respons
 async def create(request: Request, caller: User, key: Once) -> Response:
     """A draft at a location; documents and signers are added to it before it is activated."""
     deps, visitor, body = deps_of(request), await visitor_of(request, caller), await read(request, SigningBody)
-    visitor.require_role()
     visitor.require(Module.SIGNINGS, Tier.WRITE)
     location = await location_of(request, visitor, numeric(body.location_id), Module.SIGNINGS, Tier.WRITE)
     command = await opening(deps, visitor, body, location)
@@ -246,7 +243,7 @@ async def add_document(request: Request, caller: User, signingId: str, key: Once
     def render(outcome: Outcome) -> Answer:
         receipt = outcome.recorded[0].receipt
         record = DocumentRecord(
-            id=str(document_number(receipt.position, 0)),
+            id=str(receipt.position * DOCUMENTS_PER_FACT),
             signing_id=str(found.envelope.number),
             position=len(outcome.state(Envelope, found.envelope.id).documents),
             status="pending",

@@ -51,6 +51,18 @@ REFUSALS: Final[Mapping[type[Refusal], int]] = {
     errors.IdempotencyKeyReused: 409,
     errors.IdempotentAnswerErased: 409,
     errors.SubjectNotFound: 404,
+    errors.FieldMisplaced: 400,
+    errors.TooManyCopies: 400,
+    errors.EnvelopeTooLarge: 409,
+    errors.TemplateInactive: 409,
+    errors.ConsentNotFound: 404,
+    errors.LibraryDocumentNotFound: 404,
+    errors.DocumentFileAlreadyStored: 409,
+    errors.DocumentFileMissing: 409,
+    errors.DocumentNotFinal: 409,
+    errors.TooManyComments: 409,
+    errors.EnvelopeNotDraft: 409,
+    errors.HumanSignatureRequired: 403,
 }
 
 
