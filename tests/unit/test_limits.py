@@ -1,7 +1,7 @@
 """Rate limits: who is counted, for how long, and what a client is told."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -38,7 +38,7 @@ class Surface:
     headers: bool = True
     time: float = 1000.0
     deps: Deps = field(init=False)
-    app: Callable[..., object] = field(init=False)
+    app: Labels = field(init=False)
 
     def __post_init__(self) -> None:
         async def route(request: Request) -> Response:
