@@ -312,7 +312,7 @@ async def test_lists_are_restricted_to_what_is_in_scope(database: DatabaseUrls, 
             at_lot = Scope(locations=frozenset([lot]))
             assert await seen(at_lot) == ([first], [vans], [lot], [flow])
             assert await seen(Scope(organizations=frozenset([second]))) == ([second], [], [shop], [])
-            assert await read.location_ids(*where, at_lot) == {lot}
+            assert await read.location_ids(*where, at_lot) == frozenset([lot])
             assert await read.location_ids(*where, Scope(True)) is None
             number = (await read.locations(*where))[1].number
             assert await read.location(*where, number) is not None
@@ -353,7 +353,11 @@ async def test_a_user_is_appointed_with_whatever_is_missing_and_only_that(databa
         standing = await it.standing("ana")
         assert standing is not None
         (membership,) = standing.memberships
-        assert (standing.access.admin, standing.access.tiers(), standing.access.vault) == (False, FULL_TIERS, set(VaultRight))
+        assert (standing.access.admin, standing.access.tiers(), standing.access.vault) == (
+            False,
+            FULL_TIERS,
+            frozenset(VaultRight),
+        )
         assert standing.access.scope() == Scope(organizations=frozenset([membership.organization.id]))
         (joined, appointed) = await appoint(it.directory, ISSUER, "ben", None, UserRole.ADMIN)
         assert ("member" in joined, "administrator" in appointed) == (True, True)

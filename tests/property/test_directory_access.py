@@ -77,7 +77,7 @@ def test_who_may_write_here_and_read_there_may_not_write_there() -> None:
     assert access.tier(Module.SIGNINGS) is Tier.WRITE
     assert access.scope(Module.SIGNINGS, at_least=Tier.WRITE).locations == {here.location}
     assert access.tier(Module.SIGNINGS, Place(uid(2), here.location)) is Tier.NONE
-    assert (access.manager, access.vault) == (True, {VaultRight.SHARE_DEAL})
+    assert (access.manager, access.vault) == (True, frozenset([VaultRight.SHARE_DEAL]))
 
 
 def test_nobody_in_particular_may_do_nothing() -> None:

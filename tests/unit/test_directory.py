@@ -225,7 +225,7 @@ def test_access_is_of_the_appointments_that_stand() -> None:
     assert state is not None
     assert (state.access(ID, ANA).admin, state.access(ID, ANA).manager) == (True, False)
     (grant,) = state.access(ID, BEN).grants
-    assert (grant.organization, grant.tiers, grant.locations) == (ID, WRITE, {LOT})
+    assert (grant.organization, grant.tiers, grant.locations) == (ID, WRITE, frozenset([LOT]))
 
 
 @pytest.mark.parametrize(
