@@ -124,9 +124,10 @@ async def find_text(data: bytes, wanted: Sequence[str], limits: PdfLimits) -> Te
     """
     if len(wanted) > MAX_WANTED or any(len(text) > MAX_WANTED_LENGTH for text in wanted):
         raise ValueError("more texts, or longer ones, than are looked for at once")
-    answer = await _look("find", data, limits, _MAX_PLACES_BYTES, json.dumps(list(wanted)).encode() + b"\n")
+    texts = list(dict.fromkeys(wanted))
+    answer = await _look("find", data, limits, _MAX_PLACES_BYTES, json.dumps(texts).encode() + b"\n")
     try:
-        return _text_places(answer, wanted, limits.pages)
+        return _text_places(answer, texts, limits.pages)
     except (TypeError, ValueError, KeyError, IndexError) as err:
         raise UnusablePdf("unreadable") from err
 

@@ -188,7 +188,7 @@ def find(data: bytes, max_pages: int, wanted: Sequence[str]) -> dict[str, object
 
 def fold(text: str) -> str:
     """Letters as they are compared: without ligatures and other forms that only look different (Unicode's NFKD)."""
-    return "".join(unicodedata.normalize("NFKD", character) for character in text)
+    return text if text.isascii() else "".join(unicodedata.normalize("NFKD", character) for character in text)
 
 
 def _places(data: bytes, sheets: Sequence[Sheet], texts: Mapping[int, str]) -> Iterator[tuple[int, ...]]:
@@ -208,55 +208,62 @@ def _places(data: bytes, sheets: Sequence[Sheet], texts: Mapping[int, str]) -> I
         here = {index: text for index, text in texts.items() if text.replace(" ", "") in there}
         for line in _lines(content) if here else ():
             for index, text in here.items():
-                for edges in line.find(text):
-                    if place := sheet.displayed(edges):
+                for letters in line.find(text):
+                    edges = _around(content, letters)
+                    if edges is not None and (place := sheet.displayed(edges)):
                         yield index, number, *place
         page.close()
 
 
 class Line:
-    """A line of a page's text: its letters as they are compared, and the box that each belongs to."""
+    """A line of a page's text: its letters as they are compared, and the number on the page of each."""
 
     def __init__(self) -> None:
         self.letters: list[str] = []
-        self.boxes: list[Edges | None] = []
+        self.numbers: list[int] = []
 
-    def add(self, character: str, box: Edges | None) -> None:
+    def add(self, character: str, number: int) -> None:
         for letter in fold(character):
-            if letter.isspace():
-                if self.letters and self.letters[-1] != " ":
-                    self.letters.append(" ")
-                    self.boxes.append(None)
-            elif unicodedata.category(letter) != "Cc":
-                self.letters.append(letter)
-                self.boxes.append(box)
+            space = letter.isspace()
+            dropped = self.letters[-1:] in ([], [" "]) if space else unicodedata.category(letter) == "Cc"
+            if dropped:
+                continue
+            self.letters.append(" " if space else letter)
+            self.numbers.append(number)
 
-    def find(self, text: str) -> Iterator[Edges]:
-        """The boxes around each place of `text`, from left to right, none overlapping another."""
+    def find(self, text: str) -> Iterator[Sequence[int]]:
+        """The numbers of the letters of each place of `text`, from left to right, none overlapping another."""
         line, start = "".join(self.letters), 0
         while (at := line.find(text, start)) >= 0:
             start = at + len(text)
-            found = [box for box in self.boxes[at:start] if box is not None]
-            if found:
-                left, bottom, right, top = zip(*found, strict=True)
-                yield min(left), min(bottom), max(right), max(top)
+            yield self.numbers[at:start]
 
 
 def _lines(content: Any) -> Iterator[Line]:
-    """The lines of a page's text. Spaces between words that stand apart are PDFium's guess; they have no box."""
+    """The lines of a page's text."""
     from pypdfium2 import raw
 
     line = Line()
-    for index in range(content.count_chars()):
-        character = chr(min(raw.FPDFText_GetUnicode(content, index), sys.maxunicode))
+    for number in range(content.count_chars()):
+        character = chr(min(raw.FPDFText_GetUnicode(content, number), sys.maxunicode))
         if character in "\r\n":
             yield line
             line = Line()
-            continue
-        made_up = raw.FPDFText_IsGenerated(content, index) == 1
-        box = None if made_up else content.get_charbox(index, loose=True)
-        line.add(character, box if box is not None and all(map(math.isfinite, box)) else None)
+        else:
+            line.add(character, number)
     yield line
+
+
+def _around(content: Any, numbers: Sequence[int]) -> Edges | None:
+    """The box around letters. Spaces between words that stand apart are PDFium's guess, and have none."""
+    from pypdfium2 import raw
+
+    drawn = (number for number in numbers if raw.FPDFText_IsGenerated(content, number) != 1)
+    boxes = [box for number in drawn if all(map(math.isfinite, box := content.get_charbox(number, loose=True)))]
+    if not boxes:
+        return None
+    left, bottom, right, top = zip(*boxes, strict=True)
+    return min(left), min(bottom), max(right), max(top)
 
 
 #: How the parser, and what is done here with what it found, takes exception to a file.

@@ -226,6 +226,10 @@ def test_so_many_texts_are_looked_for_and_not_one_more() -> None:
             asyncio.run(find_text(data, too_much, PdfLimits()))
 
 
+def test_a_text_asked_for_twice_is_found_once() -> None:
+    assert len(look(document(text("sign")), "sign", "sign").places["sign"]) == 1
+
+
 def test_a_text_that_stands_everywhere_is_refused() -> None:
     line = "a" * 80
     page = "".join(text(line, 5, 5 + number * 5, 4) for number in range(115))
