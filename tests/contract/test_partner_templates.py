@@ -3,11 +3,15 @@
 import hashlib
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
+from api.deps import Reference
 from domain.actor import Actor, ActorKind
 from domain.personal import Subject, SubjectKind
+from domain.template import ReviseTemplate
+from infrastructure.ledger import NO_ANSWER
 from tests.contract.partner_world import Client, body, details, pdf
 
 pytest_plugins = ["tests.contract.partner_fixtures"]
@@ -41,6 +45,20 @@ def test_names_of_every_script_are_kept_as_they_were_sent(client: Client, name: 
     template = client("POST", "/v1/templates", {"templateName": name, "description": name}).data["templateId"]
     found = client("GET", f"/v1/templates/{template}").data
     assert (found["templateName"], found["description"]) == (name, name)
+
+
+def test_a_template_renamed_elsewhere_shows_its_new_name_here_and_in_what_is_made_from_it(client: Client) -> None:
+    deps, template = client.world.deps, client.template(2)
+    old = client("GET", f"/v1/templates/{template}").data
+    subject = Subject(client.tenant, SubjectKind.TEMPLATE, template)
+    change = ReviseTemplate(UUID(template), deps.vault.conceal("Lease", subject), uuid4(), active=False)
+    client.world.run(deps.ledger.handle(change, Actor(ActorKind.USER, "u"), lambda outcome: NO_ANSWER))
+    assert client("GET", f"/v1/templates/{template}").data == {**old, "templateName": "Lease"}
+    assert [item["templateName"] for item in client("GET", "/v1/templates").data] == ["Lease"]
+    for version, name in ((1, "Acuerdo de servicio"), (2, "Lease")):
+        envelope = UUID(client.document(template, templateVersion=f"{template}#{version:04}")["documentId"])
+        title = {"title": Reference(envelope, 1, "/documents/0/title")}
+        assert client.world.run(deps.reveal(title)) == {"title": name}
 
 
 def test_a_deleted_version_is_gone_and_its_number_is_not_given_again(client: Client) -> None:
