@@ -45,12 +45,14 @@ from domain.signing import (
     DocumentAssigned,
     DocumentSigned,
     GiveConsent,
+    Invitation,
     InvitationBounced,
     InvitationDelivered,
     InvitationResent,
     Invited,
     ProcessCreated,
     SendOtp,
+    Session,
     SessionOpened,
     SignDocuments,
     SigningCancelled,
@@ -178,7 +180,8 @@ class PackageMachine(RuleBasedStateMachine):
         own = [fact for stream, fact, _ in self.log.log if stream == act.participant]
         invitations = [fact.invitation for fact in own if isinstance(fact, Invited | InvitationResent)]
         sessions = [fact.session for fact in own if isinstance(fact, SessionOpened)]
-        used = [it for it in (*invitations[-1:], *sessions[-1:]) if it.token_sha256 == act.token.sha256]
+        rights: list[Invitation | Session] = [*invitations[-1:], *sessions[-1:]]
+        used = [it for it in rights if it.token_sha256 == act.token.sha256]
         assert used
         assert decision.not_after is not None
         assert self.log.now <= decision.not_after <= used[0].expires_at

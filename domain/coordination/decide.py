@@ -1,32 +1,36 @@
-"""Decisions that span streams: one command, one decision, one atomic append.
-
-An envelope and its signings are streams of their own. The envelope's stream is where they agree:
-whatever ends a signing or changes whose turn it is also appends to the envelope, so two such
-decisions can never both succeed on the same state.
-"""
+"""What a command brings about in all streams of an envelope, and what a decision has to know for it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import assert_never
 from uuid import UUID
 
 from domain import envelope as envelopes
 from domain import signing as signings
+from domain.coordination.commands import (
+    AddDocument,
+    AddParticipant,
+    CancelEnvelope,
+    CreateEnvelope,
+    ExpireEnvelope,
+    ExtendEnvelope,
+    PackageCommand,
+    ParticipantCommand,
+    Participate,
+    RecordCertified,
+    RecordExecuted,
+    RemindEnvelope,
+    SendEnvelope,
+)
 from domain.envelope import (
-    CertificateIssued,
-    Document,
     DocumentAdded,
-    DocumentExecuted,
     Envelope,
-    EnvelopeCreated,
     EnvelopeExpired,
     EnvelopeFact,
     EnvelopeStatus,
     FailureReason,
     OnParticipantFail,
-    Slot,
 )
 from domain.errors import (
     DuplicateParticipant,
@@ -36,11 +40,10 @@ from domain.errors import (
     ImpossibleHistory,
     ParticipantNotFound,
 )
-from domain.personal import Personal, Subject, SubjectKind
+from domain.personal import Subject, SubjectKind
 from domain.signing import (
     DeclineSigning,
     DocumentReference,
-    GiveConsent,
     Invitation,
     OpenSession,
     ProcessCreated,
@@ -56,121 +59,9 @@ from domain.signing import (
     SigningFact,
     SigningFailed,
     VerifyOtp,
-    ViewDocument,
 )
 
 Fact = EnvelopeFact | SigningFact
-
-#: Commands that a participant or a follower addresses to one signing of an envelope.
-ParticipantCommand = (
-    ViewDocument
-    | SendOtp
-    | VerifyOtp
-    | GiveConsent
-    | SignDocuments
-    | DeclineSigning
-    | ResendInvitation
-    | ReportDelivery
-    | ReportBounce
-    | OpenSession
-)
-
-
-@dataclass(frozen=True, slots=True)
-class CreateEnvelope:
-    """Creates an envelope and the processes of its participants, and sends it unless `send` is false."""
-
-    envelope: UUID
-    created: EnvelopeCreated
-    processes: Mapping[UUID, ProcessCreated]
-    send: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class AddDocument:
-    """Adds a document to a draft, for `participants` to sign."""
-
-    envelope: UUID
-    document: Document
-    participants: tuple[UUID, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AddParticipant:
-    """Adds a participant to a draft.
-
-    `persons` says who the participants so far are, as far as the caller knows: facts that are read
-    back do not. One person gets no second place.
-    """
-
-    envelope: UUID
-    slot: Slot
-    process: ProcessCreated
-    persons: Mapping[UUID, Subject] = field(default_factory=lambda: MappingProxyType({}))
-
-
-@dataclass(frozen=True, slots=True)
-class SendEnvelope:
-    envelope: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class RemindEnvelope:
-    """Sends the invitation again to everybody whose turn it is; the ones before are no longer accepted."""
-
-    envelope: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class CancelEnvelope:
-    envelope: UUID
-    reason: Personal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ExpireEnvelope:
-    envelope: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class ExtendEnvelope:
-    envelope: UUID
-    deadline: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class RecordExecuted:
-    envelope: UUID
-    executed: DocumentExecuted
-
-
-@dataclass(frozen=True, slots=True)
-class RecordCertified:
-    envelope: UUID
-    issued: CertificateIssued
-
-
-@dataclass(frozen=True, slots=True)
-class Participate:
-    """A command to one signing, with all that follows from it for the envelope and the others."""
-
-    envelope: UUID
-    command: ParticipantCommand
-
-
-PackageCommand = (
-    CreateEnvelope
-    | AddDocument
-    | AddParticipant
-    | SendEnvelope
-    | RemindEnvelope
-    | CancelEnvelope
-    | ExpireEnvelope
-    | ExtendEnvelope
-    | RecordExecuted
-    | RecordCertified
-    | Participate
-)
 
 
 @dataclass(frozen=True, slots=True)
