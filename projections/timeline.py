@@ -147,10 +147,10 @@ def _timeline(envelope: UUID, entries: list[TimelineEntry]) -> Timeline:
 async def _read(conn: AsyncConnection, streams: list[UUID]) -> list[TimelineEntry]:
     async with conn.cursor(binary=True) as cursor:
         await cursor.execute(_SELECT, [streams])
-        return [_entry(*row) for row in await cursor.fetchall()]
+        return [entry_at(*row) for row in await cursor.fetchall()]
 
 
-def _entry(position: int, stream: UUID, version: int, type: str, leaf: bytes, raw: bytes) -> TimelineEntry:
+def entry_at(position: int, stream: UUID, version: int, type: str, leaf: bytes, raw: bytes) -> TimelineEntry:
     """Reads what is to be shown and checks no hashes: an auditor is shown what is stored, and judges it."""
     try:
         value = cast(Mapping[str, Any], parse_json(raw))

@@ -112,7 +112,7 @@ class World:
     ) -> Caller:
         """A person who signs in now."""
         owner, hour = tenant or self.running.tenant, timedelta(hours=1)
-        token = self.running.deps.identity.mint_user_token(subject, owner, mode, hour, email=email)
+        token = self.running.deps.identity.mint_user_token(owner, subject, mode, hour, email=email)
         return Caller(self, {"Authorization": f"Bearer {token}"})
 
     async def upload(self, url: str, content: bytes | None = None) -> httpx.Response:

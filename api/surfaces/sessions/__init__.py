@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from api.deps import Deps
 from api.http import RequestLimits
 from api.limits import RateLimits
-from api.surfaces.sessions import documents, envelopes, signing_sessions
+from api.surfaces.sessions import consents, documents, envelopes, events, signing_sessions
 from api.surfaces.sessions.access import VERSIONS
 from api.surfaces.sessions.documentation import Documented
 from api.surfaces.sessions.kinds import KINDS
@@ -20,7 +20,7 @@ _DESCRIPTION: Final = (
     "(RFC 9457); match on `code`.\n\n" + "\n\n".join(f"{kind.status} {kind.code}: {kind.meaning}" for kind in KINDS)
 )
 
-_ROUTERS: Final = (signing_sessions.router, envelopes.router, documents.router)
+_ROUTERS: Final = (signing_sessions.router, envelopes.router, documents.router, consents.router, events.router)
 
 
 def build(deps: Deps) -> FastAPI:

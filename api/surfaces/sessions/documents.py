@@ -122,6 +122,11 @@ async def _place(deps: Deps, caller: Caller, name: str | None) -> int | None:
 async def fetch(request: Request, id: str) -> Response:
     """The document as it is now, with a fresh `upload_url` while it waits for its PDF."""
     deps, caller = deps_of(request), await organization(request)
+    return send_answer(json_answer(200, (await read(deps, caller, id)).model_dump()))
+
+
+async def read(deps: Deps, caller: Caller, id: str) -> LibraryItem:
+    """The caller's document with this id; raises Problem 404."""
     document = typed("doc", id, _NOUN)
     state = await deps.ledger.state(LibraryDocument, document)
     if state is None or state.deleted or state.kind not in KINDS:
@@ -132,4 +137,4 @@ async def fetch(request: Request, id: str) -> Response:
         row = await library.get(conn, caller.tenant, caller.mode, KINDS, document)
     if row is None:
         raise absent(_NOUN)
-    return send_answer(json_answer(200, (await views.shown(deps, caller, [row]))[0].model_dump()))
+    return (await views.shown(deps, caller, [row]))[0]

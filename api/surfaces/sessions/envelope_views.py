@@ -169,8 +169,8 @@ class Present:
 
 async def present(deps: Deps, envelope: UUID, state: Envelope) -> Present:
     """All of an envelope that `state` is of, as the log has it."""
-    entries, *signings = await asyncio.gather(
-        deps.recorder.read_stream(envelope), *(deps.ledger.state(Signing, who) for who in state.slots)
+    entries, signings = await asyncio.gather(
+        deps.recorder.read_stream(envelope), asyncio.gather(*(deps.ledger.state(Signing, who) for who in state.slots))
     )
     known = {who: signing for who, signing in zip(state.slots, signings, strict=True) if signing is not None}
     created, updated = decode(entries[0].raw).at, decode(entries[-1].raw).at
