@@ -384,7 +384,7 @@ def test_nobody_is_reminded_before_the_sending_after_the_end_or_after_the_deadli
     draft.refuses(REMIND, EnvelopeNotSent)
     draft.do(CANCEL)
     draft.refuses(REMIND, EnvelopeClosed)
-    assert PackageLog().refuses(REMIND, EnvelopeNotFound)
+    assert PackageLog().refuses(REMIND, EnvelopeNotFound).envelope == ENVELOPE
     created(1, deadline=DEADLINE).refuses(REMIND, DeadlinePassed, at=DEADLINE + MICROSECOND)
 
 
