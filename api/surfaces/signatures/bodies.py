@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from api.surfaces.signatures.models import Designation
+from api.surfaces.signatures.text import Email, Line, Lines, Name
 from domain.envelope import MAX_MILLIPOINTS
 from domain.field import FieldType
 from domain.ids import IdError, parse_uuid
@@ -86,9 +87,9 @@ class Body(BaseModel):
 
 
 class RecipientBody(Body):
-    first_name: Annotated[str, Field(min_length=1, max_length=100)]
-    last_name: Annotated[str, Field(max_length=100)] | None = None
-    email: Annotated[str, Field(min_length=1, max_length=255)]
+    first_name: Annotated[Name, Field(min_length=1, max_length=100)]
+    last_name: Annotated[Line, Field(max_length=100)] | None = None
+    email: Email
     designation: Designation | None = Field(
         default=None, description="`Signer`, the default, signs; `CC` gets a copy and signs nothing."
     )
@@ -128,7 +129,7 @@ class AnchorBody(Body):
 
 class CreateBody(Body):
     render_id: Id = Field(description="A render of this project that has succeeded.")
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS)] | None = Field(
+    name: Annotated[Name, Field(min_length=1, max_length=MAX_NAME_CHARACTERS)] | None = Field(
         default=None, description="Default: `Signature request` and the beginning of the render's id."
     )
     recipients: Annotated[list[RecipientBody], Field(min_length=1, max_length=MAX_RECIPIENTS), _at_most(MAX_RECIPIENTS)] = Field(
@@ -144,6 +145,6 @@ class CreateBody(Body):
 
 
 class CancelBody(Body):
-    reason: Annotated[str, Field(max_length=MAX_REASON_CHARACTERS)] | None = Field(
+    reason: Annotated[Lines, Field(max_length=MAX_REASON_CHARACTERS)] | None = Field(
         default=None, description="Becomes the request's `errorMessage`."
     )

@@ -1,10 +1,8 @@
 """Requests read into values that cannot be wrong, and what is wrong with them in Zod's words and form."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn, TypeVar
-from unicodedata import category
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from api.http import MAX_BODY_BYTES, MAX_KEY_CHARACTERS
+from api.surfaces.signatures import text
 from api.surfaces.signatures.answers import Failed, Failure, Issues, absent, invalid
 from domain.ids import IdError, parse_uuid
 
@@ -20,17 +19,6 @@ M = TypeVar("M", bound=BaseModel)
 
 #: Faults listed in one answer; the first ones are enough to act on.
 MAX_FAULTS: Final = 100
-
-#: The longest address that mail can be sent to (RFC 5321 section 4.5.3.1.3, less the angle brackets).
-MAX_EMAIL_CHARACTERS: Final = 254
-
-#: What the mail system can write to, and a domain of labels (RFC 1123 section 2.1).
-_SPECIALS: Final = r'@\s<>,;:"()\[\]\\'
-_LABEL: Final = rf"[^{_SPECIALS}.-](?:[^{_SPECIALS}.]{{0,61}}[^{_SPECIALS}.-])?"
-_EMAIL: Final = re.compile(rf"[^{_SPECIALS}]+@(?:{_LABEL}\.)+{_LABEL}")
-
-#: Parts of words in Persian, in scripts of India and in emoji (Unicode 16 section 23.2), though they show nothing by themselves.
-_JOINERS: Final = "\u200c\u200d"
 
 #: The pieces of a body that say what it is; anything else is looked at by its own reader.
 _KINDS: Final[Mapping[type, str]] = {
@@ -123,6 +111,8 @@ def _sentence(fault: ErrorDetails) -> str:
     expected = _EXPECTED.get(fault["type"])
     if expected is not None:
         return f"Expected {expected}, received {_KINDS.get(type(fault['input']), 'something else')}"
+    if fault["type"] == "string_pattern_mismatch":
+        return text.SENTENCES[fault["ctx"]["pattern"]]
     sentence = _SENTENCES.get(fault["type"])
     context = {name: int(value) if isinstance(value, float) else value for name, value in fault.get("ctx", {}).items()}
     return fault["msg"] if sentence is None else sentence.format(**context)
@@ -151,42 +141,13 @@ _SENTENCES: Final[Mapping[str, str]] = {
 }
 
 
-# Text
-
-
-def _is_text(character: str) -> bool:
-    """Not what breaks a line, hides, or turns the direction of what follows. Japanese names have a space of their own."""
-    return character.isprintable() or character in _JOINERS or category(character) == "Zs"
-
-
-def fault_of_line(value: str) -> str | None:
-    """What is wrong with a text that stands in one line, if anything."""
-    if not all(map(_is_text, value)):
-        return "Must not contain line breaks or control characters"
-    if value and all(character.isspace() or character in _JOINERS for character in value):
-        return "Must not be blank"
-    return None
-
-
-def fault_of_lines(value: str) -> str | None:
-    """What is wrong with a text of several lines, if anything."""
-    fine = all(_is_text(character) or character in "\n\r\t" for character in value)
-    return None if fine else "Must not contain control characters"
-
-
-def fault_of_email(value: str) -> str | None:
-    """What is wrong with an address, if anything."""
-    fine = len(value) <= MAX_EMAIL_CHARACTERS and value.isprintable() and _EMAIL.fullmatch(value)
-    return None if fine else "Invalid email"
-
-
 # What is not in the body
 
 
-def path_id(text: str, what: str) -> UUID:
+def path_id(spelled: str, what: str) -> UUID:
     """An id in a path; raises Failed with the documented 404 for what cannot be one."""
     try:
-        return parse_uuid(text)
+        return parse_uuid(spelled)
     except IdError as err:
         raise Failed(absent(what)) from err
 

@@ -1,5 +1,6 @@
 """Renders: stored PDFs that signature requests are made from. Rendering itself is not done here; a render is uploaded."""
 
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Annotated, Any, Final
@@ -18,8 +19,9 @@ from api.surfaces.signatures.answers import Failed, absent, deps_of, named, refe
 from api.surfaces.signatures.bodies import MAX_NAME_CHARACTERS
 from api.surfaces.signatures.documentation import PDF, documented
 from api.surfaces.signatures.models import Render
-from api.surfaces.signatures.parsing import fault_of_line, path_id, query_fault, read_body, refused
+from api.surfaces.signatures.parsing import path_id, query_fault, read_body, refused
 from api.surfaces.signatures.requests import repeated
+from api.surfaces.signatures.text import NAME, SENTENCES
 from domain.ids import milliseconds
 from domain.library import CreateDocument, DocumentKind
 from domain.personal import Personal, Subject, SubjectKind
@@ -39,6 +41,8 @@ _KINDS: Final = (DocumentKind.RENDER,)
 
 _PDF_TYPE: Final = "application/pdf"
 
+_NAME: Final = re.compile(NAME)
+
 _UPLOAD: Final[Mapping[str, Any]] = PDF
 
 
@@ -49,7 +53,7 @@ def _render_id(id: Annotated[str, Path(description="The render's id (UUID).")]) 
 RenderId = Annotated[UUID, Depends(_render_id)]
 Name = Annotated[
     str | None,
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARACTERS}),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARACTERS, "pattern": f"^{NAME}$"}),
     Query(description="What the document is called; recipients get to see it."),
 ]
 
@@ -89,8 +93,8 @@ def _check_name(name: str | None) -> None:
         return
     if not 0 < len(name) <= MAX_NAME_CHARACTERS:
         raise query_fault("name", f"Expected 1 to {MAX_NAME_CHARACTERS} characters")
-    if fault := fault_of_line(name):
-        raise query_fault("name", fault)
+    if not _NAME.fullmatch(name):
+        raise query_fault("name", SENTENCES[f"^{NAME}$"])
 
 
 async def _upload(request: Request) -> bytes:

@@ -15,7 +15,7 @@ from api.surfaces.signatures.answers import Failed, Failure, absent, deps_of, in
 from api.surfaces.signatures.bodies import CancelBody
 from api.surfaces.signatures.documentation import documented, json_body
 from api.surfaces.signatures.models import SignatureList, SignatureRequest
-from api.surfaces.signatures.parsing import fault_of_lines, parse, path_id, query_fault, read_json, refused
+from api.surfaces.signatures.parsing import parse, path_id, query_fault, read_json
 from api.surfaces.signatures.refusals import conflict
 from api.surfaces.signatures.showing import fetch, fetch_all, status_of
 from domain.coordination import CancelEnvelope
@@ -104,8 +104,6 @@ async def cancel(request: Request, caller: Project, id: SignatureId) -> Response
     state = await deps.ledger.state(Envelope, id)
     if state is None or (state.tenant, state.mode) != (caller.tenant, caller.mode) or state.status is EnvelopeStatus.DRAFT:
         raise EnvelopeNotFound(id)
-    if body.reason and (fault := fault_of_lines(body.reason)):
-        raise refused(("reason",), fault)
     about = Subject(caller.tenant, SubjectKind.ENVELOPE, str(id))
     command = CancelEnvelope(id, deps.vault.conceal(body.reason, about) if body.reason else None)
 

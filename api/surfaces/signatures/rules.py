@@ -1,7 +1,7 @@
-"""What holds of a request beyond its schema: the rules that look at several members, and at what texts are made of."""
+"""What holds of a request beyond its schema: the rules that look at several of its members."""
 
 from api.surfaces.signatures.bodies import CreateBody, RecipientBody
-from api.surfaces.signatures.parsing import Faults, fault_of_email, fault_of_line
+from api.surfaces.signatures.parsing import Faults
 
 
 def signs(recipient: RecipientBody) -> bool:
@@ -11,24 +11,12 @@ def signs(recipient: RecipientBody) -> bool:
 
 def check(body: CreateBody, faults: Faults) -> None:
     """Adds what is wrong with a request to `faults`, but for where its fields stand."""
-    if body.name and (fault := fault_of_line(body.name)):
-        faults.add(("name",), fault)
-    for index, recipient in enumerate(body.recipients):
-        _check_recipient(recipient, index, faults)
     _check_orders(body, faults)
     _check_persons(body, faults)
     if not any(map(signs, body.recipients)):
         faults.add(("recipients",), "At least one recipient must be a Signer")
     elif not body.fields and not body.anchor_tags:
         faults.add((), "At least one of fields and anchorTags is required when a recipient is a Signer")
-
-
-def _check_recipient(recipient: RecipientBody, index: int, faults: Faults) -> None:
-    for name, value in (("firstName", recipient.first_name), ("lastName", recipient.last_name)):
-        if value and (fault := fault_of_line(value)):
-            faults.add(("recipients", index, name), fault)
-    if fault := fault_of_email(recipient.email):
-        faults.add(("recipients", index, "email"), fault)
 
 
 def _check_orders(body: CreateBody, faults: Faults) -> None:
