@@ -134,7 +134,7 @@ def invalid_field(field: str, code: str, message: str) -> Problem:
 
 
 def _told(kind: str, message: str, place: tuple[int | str, ...], context: Mapping[str, Any]) -> dict[str, str]:
-    known = _FAULTS.get(kind)
+    known = None if "sentence" in context else _FAULTS.get(kind)  # a fault of ours says itself what it is
     code, sentence = (kind, message) if known is None else (known[0], known[1].format(**context))
     return {"field": ".".join(str(part) for part in place), "code": code, "message": sentence}
 
