@@ -27,11 +27,6 @@ class Issues:
     form: tuple[str, ...] = ()
     fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    @property
-    def first(self) -> str:
-        """One of the sentences, for `message`."""
-        return next((*self.form, *(sentence for sentences in self.fields.values() for sentence in sentences)), "")
-
 
 @dataclass(frozen=True, slots=True)
 class Failure:

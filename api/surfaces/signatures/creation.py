@@ -131,7 +131,7 @@ async def _composed(deps: Deps, caller: Caller, body: CreateBody, source: _Sourc
     try:
         found = await find_text(await _pdf(deps, source), anchors, _limits(deps, source))
     except UnusablePdf as err:
-        raise refused(("anchorTags",), err.sentence) from err
+        raise refused(("anchorTags" if anchors else "renderId",), err.sentence) from err
     fields = placed(body, people.signers, document.id, found, faults)
     faults.refuse()
     about = Subject(caller.tenant, SubjectKind.ENVELOPE, str(envelope))

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from api.surfaces.signatures.answers import in_milliseconds
@@ -17,7 +17,7 @@ Status = Literal["sent", "viewed", "declined", "expired", "cancelled", "complete
 Designation = Literal["Signer", "CC"]
 
 #: The sample of the reference page, with ids of nobody.
-_SIGNATURE: dict[str, object] = {
+_SIGNATURE: dict[str, JsonValue] = {
     "id": "0193c2c3-2222-7aaa-8bbb-000000000002",
     "renderId": "0193c2c3-1111-7aaa-8bbb-000000000001",
     "name": "Charter handover — BK-12345",

@@ -67,7 +67,7 @@ async def create(request: Request, caller: Project, name: Name = None) -> Respon
     """The body is the PDF itself. It is looked into before it is accepted: real, not encrypted, with pages that can be signed."""
     deps = deps_of(request)
     _check_name(name)
-    data = await _upload(request)
+    data = await _upload(request, _limit_bytes(deps))
     key = key_for(request, caller, "render")
     if (first := await repeated(deps, key)) is not None:
         return send_answer(resource(200, await _fetch(deps, caller, named(first))))
@@ -97,19 +97,24 @@ def _check_name(name: str | None) -> None:
         raise query_fault("name", SENTENCES[f"^{NAME}$"])
 
 
-async def _upload(request: Request) -> bytes:
+def _limit_bytes(deps: Deps) -> int:
+    """The published limit, or less where the settings say so."""
+    return min(MAX_PDF_BYTES, deps.settings.upload_limit_bytes)
+
+
+async def _upload(request: Request, limit_bytes: int) -> bytes:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != _PDF_TYPE:
         raise HTTPException(415, f"Send the PDF itself as the body, as Content-Type: {_PDF_TYPE}.")
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise HTTPException(415, "Send the PDF as it is, without a Content-Encoding.")
-    return await read_body(request, MAX_PDF_BYTES)
+    return await read_body(request, limit_bytes)
 
 
 async def _stored(deps: Deps, caller: Caller, data: bytes, name: str | None) -> CreateDocument:
     """The command for an upload, whose bytes are then in the store; raises Failed for what is not a PDF to sign."""
     try:
-        found = await inspect_pdf(data, PdfLimits(MAX_PDF_BYTES, deps.settings.upload_limit_pages))
+        found = await inspect_pdf(data, PdfLimits(_limit_bytes(deps), deps.settings.upload_limit_pages))
     except UnusablePdf as err:
         raise refused((), err.sentence) from err
     document = deps.new_id()
