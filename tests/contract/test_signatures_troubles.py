@@ -19,20 +19,23 @@ def test_too_many_requests_of_one_key_are_rate_limited(database: DatabaseUrls, t
         assert own.other_key()("GET", "/v1/signatures").status == 200
 
 
-def test_without_fresh_read_models_the_answer_is_503_and_a_repeat_with_the_key_finds_what_was_done(own_world: World) -> None:
+def test_without_fresh_read_models_new_things_are_made_and_what_must_be_read_is_503_until_a_repeat(own_world: World) -> None:
     own = project(own_world)
     key = {"Idempotency-Key": "k"}
-    stored = own("POST", "/v1/renders", content=pdf(("{{sign_here}}",)), headers={"Content-Type": "application/pdf", **key})
-    assert (stored.status, stored.code, stored.headers["retry-after"]) == (503, "service_unavailable", "2")
-    with projecting(own_world.database):
-        render = own("POST", "/v1/renders", content=b"", headers={"Content-Type": "application/pdf", **key}).body["id"]
-        assert own("GET", f"/v1/renders/{render}").body["status"] == "succeeded"
-    made = own("POST", "/v1/signatures", body(render))
-    assert made.status == 201
+    stored = own.upload(pdf(("{{sign_here}}",)), **key)
+    made = own("POST", "/v1/signatures", body(stored.body["id"]), headers=key)
+    assert (stored.status, made.status) == (201, 201)
+    for answered in (own.upload(b"", **key), own("POST", "/v1/signatures", body(stored.body["id"]), headers=key)):
+        assert (answered.status, answered.code, answered.headers["retry-after"]) == (503, "service_unavailable", "2")
     for method, path in (("GET", ""), ("GET", "/download"), ("GET", "/certificate"), ("POST", "/cancel")):
-        answered = own(method, f"/v1/signatures/{made.body['id']}{path}")
+        more = {"headers": key} if method == "POST" else {}
+        answered = own(method, f"/v1/signatures/{made.body['id']}{path}", **more)
         assert (answered.status, answered.code) == (503, "service_unavailable")
     assert own("GET", "/v1/signatures").status == 503
+    with projecting(own_world.database):
+        again = own("POST", f"/v1/signatures/{made.body['id']}/cancel", headers=key)
+        assert (again.status, again.body["status"]) == (200, "cancelled")
+        assert own.upload(b"", **key).body["id"] == stored.body["id"]
 
 
 def test_a_damaged_render_makes_no_request_and_is_told_without_its_content(own_world: World, tmp_path: Path) -> None:

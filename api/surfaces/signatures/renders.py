@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from hashlib import sha256
+from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -27,7 +27,6 @@ from domain.library import CreateDocument, DocumentKind
 from domain.personal import Personal, Subject, SubjectKind
 from domain.template import StoredFile
 from projections import library
-from projections.library import DocumentRow
 
 router = APIRouter(prefix="/v1/renders", tags=["Renders"])
 
@@ -71,15 +70,19 @@ async def create(request: Request, caller: Project, name: Name = None) -> Respon
     key = key_for(request, caller, "render")
     if (first := await repeated(deps, key)) is not None:
         return send_answer(resource(200, await _fetch(deps, caller, named(first))))
-    command = await _stored(deps, caller, data, name)
+    document, file = deps.new_id(), await _stored(deps, data)
+    title = _title(deps, caller, document, name)
+    command = CreateDocument(caller.tenant, caller.mode, document, DocumentKind.RENDER, title=title, file=file)
+    times: list[datetime] = []
 
     def render(outcome: Outcome) -> Answer:
-        return reference(201, command.document)
+        times[:] = [recorded.receipt.at for recorded in outcome.recorded]
+        return reference(201, document)
 
-    # The blob is there first: a fact must never name bytes that are not. A crash here leaves an unused blob.
     answer = await deps.ledger.handle(command, caller.actor, render, key=key)
-    status = 201 if named(answer) == command.document else 200
-    return send_answer(resource(status, await _fetch(deps, caller, named(answer))))
+    if named(answer) != document:  # another upload with this key was faster
+        return send_answer(resource(200, await _fetch(deps, caller, named(answer))))
+    return send_answer(resource(201, _shown(deps, caller, document, file, times[0], times[-1])))
 
 
 @router.get("/{id}", summary="Gets a render.", **documented(200, Render, 404))
@@ -111,22 +114,16 @@ async def _upload(request: Request, limit_bytes: int) -> bytes:
     return await read_body(request, limit_bytes)
 
 
-async def _stored(deps: Deps, caller: Caller, data: bytes, name: str | None) -> CreateDocument:
-    """The command for an upload, whose bytes are then in the store; raises Failed for what is not a PDF to sign."""
+async def _stored(deps: Deps, data: bytes) -> StoredFile:
+    """An upload, once its bytes are in the store; raises Failed for what is not a PDF to sign.
+
+    The blob is there before the fact: a fact must never name bytes that are not. A crash between them leaves an unused blob.
+    """
     try:
         found = await inspect_pdf(data, PdfLimits(_limit_bytes(deps), deps.settings.upload_limit_pages))
     except UnusablePdf as err:
         raise refused((), err.sentence) from err
-    document = deps.new_id()
-    await deps.blobs.put(data)
-    return CreateDocument(
-        tenant=caller.tenant,
-        mode=caller.mode,
-        document=document,
-        kind=DocumentKind.RENDER,
-        title=_title(deps, caller, document, name),
-        file=StoredFile(sha256(data).hexdigest(), len(data), found.pages),
-    )
+    return StoredFile(await deps.blobs.put(data), len(data), found.pages)
 
 
 def _title(deps: Deps, caller: Caller, document: UUID, name: str | None) -> Personal | None:
@@ -141,18 +138,17 @@ async def _fetch(deps: Deps, caller: Caller, id: UUID) -> Render:
         row = await library.get(connection, caller.tenant, caller.mode, _KINDS, id)
     if row is None or row.file is None:
         raise Failed(absent(WHAT))
-    return _shown(deps, caller, row, row.file)
+    return _shown(deps, caller, row.id, row.file, row.created_at, row.finalized_at or row.created_at)
 
 
-def _shown(deps: Deps, caller: Caller, row: DocumentRow, file: StoredFile) -> Render:
-    done = row.finalized_at
+def _shown(deps: Deps, caller: Caller, id: UUID, file: StoredFile, began: datetime, done: datetime) -> Render:
     return Render(
-        id=row.id,
+        id=id,
         status="succeeded",
-        poll_url=f"{deps.settings.base_url}/v1/renders/{row.id}",
-        download_url=deps.urls.download(file.sha256, f"{row.id}.pdf", caller.actor),
+        poll_url=f"{deps.settings.base_url}/v1/renders/{id}",
+        download_url=deps.urls.download(file.sha256, f"{id}.pdf", caller.actor),
         error_message=None,
-        created_at=row.created_at,
+        created_at=began,
         completed_at=done,
-        duration_ms=None if done is None else milliseconds(done) - milliseconds(row.created_at),
+        duration_ms=milliseconds(done) - milliseconds(began),
     )
