@@ -1,5 +1,6 @@
 """What managers do with packages: who may, in which state, and that nothing changes where it is refused."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,7 +14,7 @@ pytest_plugins = ["tests.contract.partner_fixtures"]
 
 MANAGER = "/v1/signing/manager/signings"
 JORDAN = {"fullName": "Jordan Lee", "email": "jordan@dealership.com"}
-FULL = {"signings": "full", "templates": "full", "flows": "full"}
+FULL: dict[str, Any] = {"signings": "full", "templates": "full", "flows": "full"}
 
 
 @pytest.fixture

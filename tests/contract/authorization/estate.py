@@ -22,7 +22,7 @@ from tests.contract.signing_world import Dealership, dealership, user
 Headers = Mapping[str, str]
 
 VERSION = {"Matter-Version": "2026-05-01"}
-FULL = {"signings": "full", "templates": "full", "flows": "full", "reports": "full", "settings": "full"}
+FULL: dict[str, Any] = {"signings": "full", "templates": "full", "flows": "full", "reports": "full", "settings": "full"}
 JORDAN, ANA = "jordan@dealership.com", "ana@example.com"
 
 
