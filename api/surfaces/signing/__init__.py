@@ -9,13 +9,14 @@ from starlette.responses import Response
 
 from api import troubles
 from api.deps import Deps
-from api.http import RequestLimits, send_answer
+from api.http import send_answer
 from api.limits import RateLimits
-from api.surfaces.signing import packages, queue, session
+from api.surfaces.signing import comments, documents, flows, organizations, packages, queue, session, templates, workspace
 from api.surfaces.signing.access import Repeated
 from api.surfaces.signing.answers import NOT_FOUND, Failed, Failure
 from api.surfaces.signing.documentation import Documented
 from api.surfaces.signing.refusals import REFUSALS, answer_to
+from api.surfaces.signing.uploads import BodyLimits
 from api.troubles import Convention, Trouble
 from domain.errors import Refusal
 
@@ -53,10 +54,10 @@ def build(deps: Deps) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.deps = deps
-    for module in (session, queue, packages):
+    for module in (session, queue, organizations, packages, templates, flows, documents, comments, workspace):
         app.include_router(module.router)
     app.add_middleware(RateLimits, deps=deps, surface="signing", refused=_too_many)
-    app.add_middleware(RequestLimits, deps=deps)
+    app.add_middleware(BodyLimits, deps=deps)
     app.exception_handler(Failed)(_failed)
     app.exception_handler(Repeated)(_repeated)
     troubles.install(app, Convention(_refused, _http, lambda request, trouble: _TROUBLE[trouble].response()))

@@ -34,20 +34,22 @@ MAX_ROLE_CHARACTERS: Final = 100
 MAX_SIGNER_NUMBER: Final = 1_000
 
 
-def _printable(value: str) -> str:
+def printable(value: str) -> str:
+    """One line of text, without the blanks around it; ValueError for anything else."""
     if not value.strip() or any(ord(c) < 32 or ord(c) == 127 for c in value):
         raise ValueError("holds no text, or control characters")
     return value.strip()
 
 
-def _prose(value: str) -> str:
+def prose(value: str) -> str:
+    """Text of any number of lines; ValueError for control characters."""
     if any(ord(c) < 32 and c not in "\t\n\r" for c in value):
         raise ValueError("holds control characters")
     return value
 
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS), AfterValidator(_printable)]
-Title = Annotated[str, Field(min_length=1, max_length=MAX_TITLE_CHARACTERS), AfterValidator(_printable)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS), AfterValidator(printable)]
+Title = Annotated[str, Field(min_length=1, max_length=MAX_TITLE_CHARACTERS), AfterValidator(printable)]
 Email = Annotated[
     str, Field(max_length=MAX_EMAIL_CHARACTERS, pattern=r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]+\.[^@\s\x00-\x1f\x7f]+$")
 ]
@@ -62,7 +64,7 @@ class SigningBody(Body):
     location_id: Id
     flow_id: Id | None = None
     title: Title | None = Field(None, description="What signers see the package called.")
-    note: Annotated[str, Field(max_length=MAX_NOTE_CHARACTERS), AfterValidator(_prose)] | None = None
+    note: Annotated[str, Field(max_length=MAX_NOTE_CHARACTERS), AfterValidator(prose)] | None = None
     order: Literal["parallel", "sequential"] = Field("parallel", description="Whether signers act by their number.")
     deadline_at: str | None = Field(None, max_length=40, description="ISO 8601; nothing can be signed after it.")
 
@@ -90,7 +92,7 @@ class SignerBody(Body):
     full_name: Name
     email: Email
     number: int | None = Field(None, ge=1, le=MAX_SIGNER_NUMBER, description="Place in the order. Default: the last.")
-    role: Annotated[str, Field(min_length=1, max_length=MAX_ROLE_CHARACTERS), AfterValidator(_printable)] | None = None
+    role: Annotated[str, Field(min_length=1, max_length=MAX_ROLE_CHARACTERS), AfterValidator(printable)] | None = None
     document_ids: Annotated[list[Id], Field(max_length=100)] | None = Field(
         None, description="What to sign. Default: everything."
     )
@@ -99,7 +101,7 @@ class SignerBody(Body):
 class CancelBody(Body):
     """Why a package is cancelled."""
 
-    reason: Annotated[str, Field(max_length=MAX_REASON_CHARACTERS), AfterValidator(_prose)] | None = None
+    reason: Annotated[str, Field(max_length=MAX_REASON_CHARACTERS), AfterValidator(prose)] | None = None
 
 
 def numeric(value: str | int) -> str:
