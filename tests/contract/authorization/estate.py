@@ -26,6 +26,11 @@ FULL: dict[str, Any] = {"signings": "full", "templates": "full", "flows": "full"
 JORDAN, ANA = "jordan@dealership.com", "ana@example.com"
 
 
+def _all_at(tier: str) -> dict[str, Any]:
+    """Every module at one tier."""
+    return dict.fromkeys(FULL, tier)
+
+
 def bearer(secret: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
