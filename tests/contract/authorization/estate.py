@@ -153,7 +153,7 @@ def _of_signing(estate: Estate) -> None:
         "elsewhere": dealers.manager("southern", locations=("south",), **FULL).headers,
         "stranger": estate.person("stranger"),
         **{
-            tier: dealers.manager(f"all-{tier}", **dict.fromkeys(FULL, tier)).headers
+            tier: dealers.manager(f"all-{tier}", **_all_at(tier)).headers
             for tier in ("none", "read", "write", "full")
         },
     }
