@@ -47,12 +47,13 @@ def parameter(name: str, description: str, place: str = "query", *, required: bo
     return {"name": name, "in": place, "required": required, "description": description, "schema": {"type": "string", **schema}}
 
 
-def list_parameters(what: str, **filters: Parameter) -> tuple[Parameter, ...]:
-    """The query parameters of a list."""
+def list_parameters(what: str, prefix: str, **filters: Parameter) -> tuple[Parameter, ...]:
+    """The query parameters of a list of what has ids of this prefix."""
+    id = f"^{prefix}_[0-9a-f]{{32}}$"
     return (
         parameter("limit", "How many of them, from 1 to 100.", type="integer", minimum=1, maximum=100, default=10),
-        parameter("starting_after", f"The id of a {what}: those that follow it, newest first."),
-        parameter("ending_before", f"The id of a {what}: those that come right before it."),
+        parameter("starting_after", f"The id of a {what}: those that follow it, newest first.", pattern=id),
+        parameter("ending_before", f"The id of a {what}: those that come right before it; not with the other.", pattern=id),
         *filters.values(),
     )
 
@@ -75,6 +76,8 @@ _KEY: Final = parameter(
     "header",
     minLength=1,
     maxLength=MAX_KEY_CHARACTERS,
+    # Printable characters; spaces around a header's value are no part of it (RFC 9110 section 5.5).
+    pattern="^[!-~\u00a1-\u00ac\u00ae-\u00ff]([ -~\u00a1-\u00ac\u00ae-\u00ff]*[!-~\u00a1-\u00ac\u00ae-\u00ff])?$",
 )
 TOKEN: Final = parameter(TOKEN_HEADER, "The single-use session token. It is never logged.", "header", required=True)
 DRY_RUN: Final = parameter(

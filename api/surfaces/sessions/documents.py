@@ -84,7 +84,7 @@ async def create(request: Request) -> Response:
     return send_answer(await deps.ledger.handle(command, caller.actor, render, key=key))
 
 
-@router.get("", summary="List documents", **documented(200, DocumentList, parameters=list_parameters("document")))
+@router.get("", summary="List documents", **documented(200, DocumentList, parameters=list_parameters("document", "doc")))
 async def index(request: Request) -> Response:
     """Documents of the organization, newest first."""
     deps, caller = deps_of(request), await organization(request)

@@ -101,7 +101,7 @@ async def create(request: Request) -> Response:
     "",
     summary="List signing envelopes",
     **documented(
-        200, EnvelopeList, parameters=(*list_parameters("signing envelope", status=_STATUS), expand_parameter("documents"))
+        200, EnvelopeList, parameters=(*list_parameters("signing envelope", "env", status=_STATUS), expand_parameter("documents"))
     ),
 )
 async def index(request: Request) -> Response:
