@@ -8,17 +8,17 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from api.auth import Caller, UserCaller
+from api.auth import UserCaller
 from api.deps import Deps
 from api.http import json_answer, send_answer
 from api.problems import Failed
+from api.standing import may_see
 from api.surfaces.ledger.access import ANYONE, anyone, deps_of
 from api.surfaces.ledger.documentation import documented
 from api.surfaces.ledger.models import Event, Head, Timeline
 from domain.entry import format_time
 from domain.ids import IdError, ProcessId, event_id, parse_typed_id, parse_uuid
-from domain.personal import person
-from projections import signers, timeline
+from projections import timeline
 from projections.timeline import DamagedEntry, TimelineEntry
 
 router = APIRouter(prefix="/v1/ledger", tags=["Log"])
@@ -45,7 +45,8 @@ _ID: Final = (
 async def show(request: Request, id: Annotated[str, Path(description=_ID)]) -> Response:
     """The entries in the order of the log, each with the bytes that are hashed, so that anyone can recompute the chain.
 
-    A person who signed in sees the envelopes that they are a signer of.
+    A person who signed in sees the envelopes that they are a signer of; a manager those of the locations where signings may be
+    read, an admin all.
     """
     deps, caller = deps_of(request), await anyone(request)
     try:
@@ -54,7 +55,7 @@ async def show(request: Request, id: Annotated[str, Path(description=_ID)]) -> R
         raise Failed(500, "entry-damaged", f"The stored bytes at position {err.position} are not an entry any more.") from err
     if found is None or found.tenant != caller.tenant or found.mode is not caller.mode:
         raise _absent()
-    if not await _permitted(deps, caller, found.envelope):
+    if isinstance(caller, UserCaller) and not await may_see(deps, caller, found.envelope):
         raise _absent()
     shown = Timeline(
         envelope_id=str(found.envelope),
@@ -108,20 +109,6 @@ def _parse(text: str) -> ProcessId | UUID | int | _Participant | None:
         return ProcessId.parse(text) if len(text) > 36 else parse_uuid(text)
     except IdError:
         return None
-
-
-async def _permitted(deps: Deps, caller: Caller, envelope: UUID) -> bool:
-    """Whether the caller may see an envelope of their tenant: a key may see all, a person what they are a signer of."""
-    if not isinstance(caller, UserCaller):
-        return True
-    if caller.user.email is None:
-        return False
-    subject = await deps.vault.subject_id(person(caller.tenant, email=caller.user.email, otherwise=envelope))
-    if subject is None:
-        return False
-    await deps.gate.wait(("envelopes", "signers"), deps.settings.read_wait_seconds)
-    async with deps.reads.connection() as connection:
-        return bool(await signers.of_person_in(connection, caller.tenant, caller.mode, subject, envelope))
 
 
 def _process(envelope: UUID, entry: TimelineEntry) -> str | None:

@@ -2,7 +2,6 @@
 
 import re
 from typing import Annotated, Final, NoReturn
-from uuid import UUID
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
@@ -11,7 +10,6 @@ from api.auth import Denied, Reason, UserCaller
 from api.auth import user as recognise_user
 from api.deps import Answer, Key
 from api.surfaces.signing.answers import INVALID_TOKEN, MISSING_TOKEN, NOT_FOUND, Failed, deps_of
-from domain.personal import Subject, person
 
 _SCHEME: Final = HTTPBearer(
     scheme_name="Session",
@@ -63,18 +61,6 @@ async def _once(request: Request, caller: User) -> Key | None:
 
 #: The idempotency key of a request that changes something, if it was not answered before.
 Once = Annotated[Key | None, Depends(_once)]
-
-
-def email_subject(caller: UserCaller) -> Subject | None:
-    """The person that participants with the caller's verified e-mail address are; None without one."""
-    email = caller.user.email
-    return None if not email else person(caller.tenant, email=email, otherwise=UUID(int=0))
-
-
-async def person_of(request: Request, caller: UserCaller) -> UUID | None:
-    """The vault's id of the person that the caller's verified e-mail address names; None if nothing is stored about it."""
-    subject = email_subject(caller)
-    return None if subject is None else await deps_of(request).vault.subject_id(subject)
 
 
 def number(text: str, what: str) -> int:

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from api.auth import UserCaller
 from api.deps import Answer, Deps, Key, Outcome
 from api.http import provenance, send_answer
-from api.surfaces.signing.access import Once, User, email_subject, number, person_of
+from api.standing import email_subject, person_of
+from api.surfaces.signing.access import Once, User, number
 from api.surfaces.signing.answers import NOT_FOUND, Failed, Row, answer, deps_of, in_milliseconds
 from api.surfaces.signing.bodies import Body, read
 from api.surfaces.signing.documentation import documented
@@ -91,7 +92,7 @@ class Assigned:
 async def assigned(request: Request, caller: UserCaller, signing_id: str) -> Assigned:
     """The package of a path, if the caller is one of its signers; raises Failed 400 or 404."""
     deps, wanted = deps_of(request), number(signing_id, "signing")
-    subject = await person_of(request, caller)
+    subject = await person_of(deps, caller)
     if subject is not None:
         await deps.gate.wait(_READ_MODELS, deps.settings.read_wait_seconds)
         async with deps.reads.connection() as conn:
@@ -106,7 +107,8 @@ async def assigned(request: Request, caller: UserCaller, signing_id: str) -> Ass
 @router.get("/signings", summary="List your signing packages", **documented(200, Assignments, 404))
 async def list_signings(request: Request, caller: User) -> Response:
     """The packages that are assigned to the caller, most recently updated first, at most 100."""
-    deps, subject = deps_of(request), await person_of(request, caller)
+    deps = deps_of(request)
+    subject = await person_of(deps, caller)
     if subject is None:
         raise Failed(404, NOT_LINKED)
     await deps.gate.wait(_READ_MODELS, deps.settings.read_wait_seconds)

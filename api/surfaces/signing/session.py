@@ -11,12 +11,13 @@ from starlette.responses import Response
 from api.auth import UserCaller
 from api.deps import Deps
 from api.http import send_answer
-from api.surfaces.signing.access import User, person_of
+from api.standing import person_of, standing_of
+from api.surfaces.signing.access import User
 from api.surfaces.signing.answers import Failed, Row, answer, deps_of, in_milliseconds
 from api.surfaces.signing.documentation import documented
 from api.surfaces.signing.records import SignerRecord, opened, references, signer_record
-from domain.directory import NO_ACCESS, Access, Module, Place, Tier, Tiers, VaultRight, user_subject
-from projections import directory, signers
+from domain.directory import Access, Module, Place, Tier, Tiers, VaultRight
+from projections import signers
 from projections.directory import AppointmentRow, Standing
 from projections.signers import Assignment
 
@@ -101,17 +102,12 @@ class Visitor:
 
 async def visitor_of(request: Request, caller: UserCaller) -> Visitor:
     """What the directory says of the caller now."""
-    deps = deps_of(request)
-    await deps.gate.wait({"directory"}, deps.settings.read_wait_seconds)
-    subject = await deps.vault.subject_id(user_subject(caller.tenant, caller.user.issuer, caller.user.subject))
-    if subject is None:
-        return Visitor(caller, Standing((), NO_ACCESS))
-    async with deps.reads.connection() as conn:
-        return Visitor(caller, await directory.member_of(conn, caller.tenant, caller.mode, subject))
+    return Visitor(caller, await standing_of(deps_of(request), caller))
 
 
 async def _assignments(request: Request, caller: UserCaller) -> tuple[Assignment, ...]:
-    deps, subject = deps_of(request), await person_of(request, caller)
+    deps = deps_of(request)
+    subject = await person_of(deps, caller)
     if subject is None:
         return ()
     await deps.gate.wait({"signers", "envelopes"}, deps.settings.read_wait_seconds)
