@@ -1,7 +1,7 @@
 """The surface's own account of itself: every refusal has an answer, every answer is documented."""
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -13,8 +13,10 @@ from api.surfaces.sessions import REFUSALS, build
 from api.surfaces.sessions.kinds import KINDS
 from api.surfaces.sessions.models import Completed
 from domain import errors
+from domain.actor import Mode
 from domain.errors import Refusal
 from infrastructure.database import DatabaseUrls
+from infrastructure.rates import DEFAULTS, Rate
 from tests.running import Person, client_of, in_loop, running
 
 _SAMPLES: dict[Any, Any] = {
@@ -93,3 +95,23 @@ async def test_the_document_names_every_status_and_describes_the_shapes(database
             operation["responses"]["200"]["content"]["application/json"]["schema"] | schemas, answers[1].json()
         )
         Completed.model_validate(answers[1].json(), strict=True)
+
+
+@in_loop
+async def test_every_answer_tells_the_rate_and_too_many_are_refused(database: DatabaseUrls, tmp_path: Path) -> None:
+    async with running(database, tmp_path) as run:
+        limits = {**DEFAULTS, "sessions.test": Rate(3, 5)}
+        deps = replace(run.deps, settings=run.deps.settings.model_copy(update={"rate_limits": limits}))
+        _, secret = await run.deps.identity.create_organization_key(run.tenant, Mode.TEST)
+        async with client_of(build(deps)) as http:
+            headers = {"Authorization": f"Bearer {secret}"}
+            first = await http.get("/v1/consents/esra", headers=headers)
+            assert (first.status_code, first.headers["x-ratelimit-limit"]) == (200, "5")
+            assert first.headers["x-ratelimit-remaining"] == "4"
+            assert int(first.headers["x-ratelimit-reset"]) >= int(run.clock.now().timestamp())
+            answers = [await http.get("/v1/consents/esra", headers=headers) for _ in range(6)]
+        refused = answers[-1]
+        assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+        assert refused.headers["retry-after"] == str(refused.json()["retry_after"])
+        assert refused.headers["x-ratelimit-remaining"] == "0"
+        assert refused.headers["matter-request-id"] == refused.json()["request_id"]
