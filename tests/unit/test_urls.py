@@ -12,7 +12,15 @@ import pytest
 from domain.actor import Actor, ActorKind
 from domain.canonical import Json, canonical
 from infrastructure.clock import FixedClock
-from infrastructure.urls import MAX_TOKEN_CHARACTERS, DownloadGrant, FileUrls, Refused, UploadGrant, UrlRefused
+from infrastructure.urls import (
+    MAX_TOKEN_CHARACTERS,
+    DocumentUploadGrant,
+    DownloadGrant,
+    FileUrls,
+    Refused,
+    UploadGrant,
+    UrlRefused,
+)
 
 NOW = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
 KEY = bytes(range(32))
@@ -154,3 +162,9 @@ def test_a_download_names_a_blob_by_its_whole_hash() -> None:
         "filename": "a.pdf",
     }
     assert refusal(lambda: urls().open(signed(content), "GET")) is Refused.MALFORMED
+
+
+def test_an_upload_url_of_a_document_grants_that_document_alone() -> None:
+    token = urls().upload_document(TEMPLATE, 1000, ACTOR).removeprefix(f"{BASE}/files/upload/")
+    assert urls().open(token, "PUT") == DocumentUploadGrant(TEMPLATE, 1000, ACTOR)
+    assert refusal(lambda: urls().open(token, "GET")) is Refused.METHOD
