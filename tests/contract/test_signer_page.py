@@ -22,9 +22,9 @@ from starlette.applications import Starlette
 from api.dispatch import Dispatch
 from api.surfaces import sessions, signer
 from domain.actor import Mode
-from domain.coordination import CancelEnvelope, ExpireEnvelope, Participate
+from domain.coordination import AddDocument, CancelEnvelope, ExpireEnvelope, Participate, SendEnvelope
 from domain.entry import decode
-from domain.envelope import EnvelopeStatus, OnParticipantFail, OrderMode
+from domain.envelope import Document, EnvelopeStatus, OnParticipantFail, OrderMode
 from domain.errors import Refusal
 from domain.personal import Subject, SubjectKind, discloses, person
 from domain.signing import DocumentReference, ResendInvitation, SigningStatus
@@ -206,6 +206,19 @@ async def test_the_package_says_what_is_to_be_signed_for_whom_and_until_when(dat
             "head": {"version": last.version, "hash": last.leaf.hex(), "recordedAt": entry["at"]},
         }
         assert await world.run.head() == head
+
+
+@in_loop
+async def test_a_document_that_was_added_to_the_draft_is_shown_with_its_title(database: DatabaseUrls, tmp_path: Path) -> None:
+    async with opened(database, tmp_path) as world:
+        draft = await world.run.send(ANA, send=False, subject="A lease")
+        about = Subject(draft.tenant, SubjectKind.ENVELOPE, str(draft.id))
+        pdf = await world.run.deps.blobs.put(b"%PDF-1.7 added")
+        added = Document(world.run.deps.new_id(), pdf, 1, world.run.deps.vault.conceal("Annex", about))
+        await world.run.handle(AddDocument(draft.id, added, draft.participants))
+        await world.run.handle(SendEnvelope(draft.id))
+        shown = (await world.ask(draft, "package")).json()
+        assert [document["title"] for document in shown["documents"]] == [None, "Annex"]
 
 
 @in_loop

@@ -22,7 +22,7 @@ from starlette.responses import Response
 
 from api.deps import Answer, Deps, Key, Outcome, Reference, token_hash
 from api.http import RequestLimits, idempotency_key, json_answer, pdf_response, provenance, read_json
-from api.participants import signing_with_person
+from api.participants import signing_with_person, title_references
 from api.problems import REFUSALS, Problem, answer_problems, problem
 from api.surfaces.signer.models import MAX_REASON_CHARACTERS, Decline, Declined, Head, Package, package_of
 from domain.actor import Actor, ActorKind, IdentityMethod
@@ -119,11 +119,8 @@ async def _access(deps: Deps, request: Request, session: str) -> _Access:
 
 async def _package(deps: Deps, access: _Access) -> Package:
     envelope, stream = access.envelope, access.signing.envelope
-    titles = {
-        str(document.id): Reference(stream, 1, f"/documents/{index}/title")
-        for index, document in enumerate(envelope.documents)
-        if document.id in access.signing.documents
-    }
+    known = await title_references(deps, stream)
+    titles = {str(document): known.get(document) for document in access.signing.documents}
     words = await deps.reveal(
         {
             **titles,
