@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any, Final, cast, get_args
 from uuid import UUID
 
-from domain import envelope as envelopes
 from domain import consent, directory, erasure, library, template
+from domain import envelope as envelopes
 from domain import signing as signings
 from domain.consent import Consent, ConsentCommand, ConsentFact
 from domain.coordination import PackageCommand

@@ -228,7 +228,7 @@ async def numbers(conn: AsyncConnection, tenant: UUID, mode: Mode, ids: Iterable
         for table in ("locations", "flows")
     )
     found = await _all(conn, " UNION ALL ".join(tables), {"tenant": tenant, "mode": mode, "ids": wanted}, tuple)
-    return {id: number for id, number in found}
+    return dict(found)
 
 
 async def flows(

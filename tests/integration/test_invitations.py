@@ -25,10 +25,11 @@ from domain.entry import decode
 from domain.errors import Conflict
 from domain.personal import person
 from domain.signing import ResendInvitation
+from infrastructure.aggregates import Command
 from infrastructure.append import Answer, RecorderUnavailable
 from infrastructure.database import DatabaseUrls, connect
 from infrastructure.invitations import Invitations, Retry, Sender
-from infrastructure.ledger import Command, Key, Ledger, Render
+from infrastructure.ledger import Key, Ledger, Render
 from infrastructure.mail import Mailer, MailUnavailable, OutboxMailer, SmtpMailer, SmtpServer
 from infrastructure.secrets import token_hash
 from tests.conftest import ORIGIN

@@ -152,10 +152,7 @@ def _of_signing(estate: Estate) -> None:
         "member": dealers.member("clerk")[0].headers,
         "elsewhere": dealers.manager("southern", locations=("south",), **FULL).headers,
         "stranger": estate.person("stranger"),
-        **{
-            tier: dealers.manager(f"all-{tier}", **_all_at(tier)).headers
-            for tier in ("none", "read", "write", "full")
-        },
+        **{tier: dealers.manager(f"all-{tier}", **_all_at(tier)).headers for tier in ("none", "read", "write", "full")},
     }
     other = boss("POST", base, {"locationId": dealers.location("south")}).body["signing"]["id"]
     boss("POST", f"{base}/{other}/documents", {"templateId": estate.ids["template_number"]})
