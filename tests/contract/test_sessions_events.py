@@ -1,5 +1,6 @@
 """Events: each entry by its derived id, found in the log, with what it takes to recompute the chain."""
 
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import get_args
@@ -9,10 +10,15 @@ from domain.actor import Mode
 from domain.consent import ConsentFact
 from domain.entry import decode
 from domain.envelope import EnvelopeFact
+from domain.faults import Verdict
 from domain.ids import event_id
 from domain.library import LibraryFact
 from domain.signing import SigningFact
 from infrastructure.database import DatabaseUrls
+from infrastructure.export import export
+from infrastructure.export_format import Scope, ScopeKind
+from infrastructure.fsck import fsck
+from infrastructure.verification import verify
 from tests.contract.sessions_world import ANA, BO, opened, problem
 from tests.running import in_loop
 
@@ -82,3 +88,22 @@ async def test_the_object_of_an_event_is_expanded_to_what_it_is_now(database: Da
             full = (await key.ok("GET", f"{PATH}/{id}?expand[]=data.object"))["data"]["object"]
             assert full == shown[thin["object_type"]]
         problem(await key("GET", f"{PATH}/{id}?expand[]=data"), 400, "validation_query_invalid")
+
+
+@in_loop
+async def test_the_log_of_this_surface_is_whole_and_replays(database: DatabaseUrls, tmp_path: Path) -> None:
+    async with opened(database, tmp_path) as world:
+        key = await world.organization()
+        consent, sent = await key.consent(), await key.sent(ANA, BO)
+        signer = sent["signers"][0]
+        body = {"stakeholder_id": signer["stakeholder_id"], "signing_envelope_id": sent["id"], "signer_id": signer["id"]}
+        session = await world.person().ok("POST", "/v1/signing_sessions", body)
+        await world.nobody.complete(session["id"], session["signature_token"])
+        await key.ok("POST", f"/v1/consents/{consent['id']}/withdraw", {"reason": "Enough"})
+        await key.complete(sent["signers"][1]["signing_session"], await world.token(sent["signers"][1]))
+        head = await world.running.head()
+    with closing(fsck(database.owner)) as report:
+        assert (report.verdict, report.entries) == (Verdict.VALID, head)
+    export(database.service, Scope(ScopeKind.LOG), tmp_path / "log.jsonl")
+    with closing(verify(tmp_path / "log.jsonl")) as report:
+        assert (report.verdict, report.entries) == (Verdict.VALID, head)
