@@ -4,10 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from api.surfaces import signer
 from domain.actor import Mode
 from infrastructure.database import DatabaseUrls, connect
 from tests.contract.sessions_world import ANA, BO, STAKEHOLDER, World, opened, problem
-from tests.running import in_loop
+from tests.running import client_of, in_loop
 
 PATH = "/v1/signing_sessions"
 
@@ -209,3 +210,15 @@ async def test_what_is_asked_for_has_to_be_said_rightly(database: DatabaseUrls, 
             found = problem(await ana("POST", PATH, body), 422, "validation_failed")
             assert found["errors"][0]["field"] == field
         problem(await ana("POST", f"{PATH}?dry_run=true", {}), 400, "validation_query_invalid")
+
+
+@in_loop
+async def test_a_session_that_is_over_shows_nothing_on_the_signers_page_either(database: DatabaseUrls, tmp_path: Path) -> None:
+    async with opened(database, tmp_path) as world:
+        envelope = await ready(world)
+        session = await world.person().ok("POST", PATH, asked(envelope))
+        async with client_of(signer.build(world.running.deps)) as page:
+            path, headers = f"/sign/{session['id']}/package", {"X-Signing-Session-Token": session["signature_token"]}
+            assert (await page.get(path, headers=headers)).status_code == 200
+            world.running.clock.offset += timedelta(minutes=16)
+            assert (await page.get(path, headers=headers)).status_code == 410

@@ -108,9 +108,9 @@ async def _access(deps: Deps, request: Request, session: str) -> _Access:
     if not shown or found is None:
         raise SessionTokenInvalid
     (signing, person), token = found, SessionToken(token_hash(shown))
-    check_token(signing, token)
-    if signing.invitation is not None and deps.clock.now() > signing.invitation.expires_at:
-        raise SessionExpired(signing.invitation.expires_at)
+    until = check_token(signing, token)
+    if deps.clock.now() > until:
+        raise SessionExpired(until)
     envelope = await deps.ledger.state(Envelope, signing.envelope)
     if envelope is None:
         raise EnvelopeNotFound(signing.envelope)
