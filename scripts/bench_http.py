@@ -76,7 +76,7 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory(prefix="countersign-bench-") as folder, ExitStack() as stack:
         server = stack.enter_context(start_embedded(Path(folder) / "postgres-data", _tell))
-        _print_machine(server)
+        print_machine(server)
         for followers in (False,) if options.without_followers else (False, True):
             # With followers each prepared envelope has an invitation that is delivered first, which takes its time.
             rounds = min(3, options.rounds) if followers else options.rounds
@@ -153,7 +153,7 @@ def _print(rates: dict[tuple[str, int], list[float]], clients: list[int], rounds
 
 @contextmanager
 def _peer(server: EmbeddedServer, name: str, count: int, pool: int) -> Iterator[Side]:
-    url = _database(server, name)
+    url = new_database(server, name)
     sessions = [(uuid4(), uuid4(), secrets.token_urlsafe(32)) for _ in range(count)]
     with connect(url) as conn:
         conn.execute(SCHEMA)
@@ -189,7 +189,7 @@ async def _await_listening(url: str) -> None:
 
 @contextmanager
 def _ours(server: EmbeddedServer, folder: Path, followers: bool, count: int) -> Iterator[Side]:
-    url = _database(server, f"ours_{followers}")
+    url = new_database(server, f"ours_{followers}")
     data = folder / f"ours-{followers}"
     environment = {"DATABASE_URL": url}
     with open_installation(Settings.read({**environment, "COUNTERSIGN_DATA": str(data)}), _tell) as installation:
@@ -307,13 +307,15 @@ def _await_followers(installation: Installation, count: int) -> None:
 # Both
 
 
-def _database(server: EmbeddedServer, name: str) -> str:
+def new_database(server: EmbeddedServer, name: str) -> str:
+    """Makes an empty database; answers its connection string as the owner."""
     with connect(server.owner_url) as conn:
         conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name.lower())))
     return make_conninfo(server.owner_url, dbname=name.lower())
 
 
-def _print_machine(server: EmbeddedServer) -> None:
+def print_machine(server: EmbeddedServer) -> None:
+    """Says where the figures that follow were measured."""
     with connect(server.owner_url) as conn:
         row = conn.execute(
             "SELECT current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit')"
