@@ -35,7 +35,7 @@ _ALONE: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
         ),
     ),
     ("signatures", re.compile(r"/v1/(signatures|renders|projects)(/|$)")),
-    ("signing", re.compile(r"/v1/((signing|workspace)(/|$)|documents/[^/]+/comments$)")),
+    ("signing", re.compile(r"/v1/((signing|workspace)(/|$)|documents/[^/]+/(comments|file)$)")),
     ("partner", re.compile(r"/(api$|v1/webhooks(/|$)|v1/documents/[^/]+/(summary$|extend$|cancel$|participants/))")),
 )
 

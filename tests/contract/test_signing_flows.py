@@ -139,8 +139,8 @@ def test_a_body_without_what_is_needed_changes_nothing(dealers: Dealership) -> N
     head = dealers.world.head()
     for body in ({}, {"name": "x"}, {"locationId": north}, {"locationId": "x", "name": "x"}, {"locationId": True, "name": "x"}):
         assert boss("POST", FLOWS, body).status == 400
-    for body in ({}, {"unknown": 1}, {"name": None, "steps": None, "active": None}):
-        assert boss("PATCH", path, body).status == 400
+    for nothing in ({}, {"unknown": 1}, {"name": None, "steps": None, "active": None}):
+        assert boss("PATCH", path, nothing).status == 400
     for content in (b"", b"{", b"[]", b'{"steps": [{"a": 1e999}]}', b'{"name": "\\ud800"}'):
         for method, where in (("POST", FLOWS), ("PATCH", path)):
             assert boss(method, where, content=content, headers={"Content-Type": "application/json"}).status == 400

@@ -222,3 +222,17 @@ def test_the_session_shows_what_somebody_is(world: World, jordan: User) -> None:
         "canListOrganizations": False,
         "canViewSignerAssignments": True,
     }
+
+
+def test_what_a_client_says_of_itself_has_to_be_what_can_be_kept(world: World, jordan: User) -> None:
+    package(world, jordan.tenant, JORDAN)
+    _, document = paths(jordan)
+    head = world.head()
+    for meta in ('{"n": 9007199254740993}', '{"n": ' + "[" * 70 + "]" * 70 + "}"):
+        content = b'{"clientMeta": ' + meta.encode() + b"}"
+        answered = jordan("POST", f"{document}/sign", content=content, headers={"Content-Type": "application/json"})
+        assert answered.status == 400
+        assert answered.body["error"].startswith("Invalid body. It cannot be kept:")
+    assert world.head() == head
+    unknown = b'{"other": ' + b"[" * 70 + b"]" * 70 + b"}"
+    assert jordan("POST", f"{document}/sign", content=unknown, headers={"Content-Type": "application/json"}).status == 200

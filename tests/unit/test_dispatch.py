@@ -48,6 +48,7 @@ ALONE = [
     ("POST", "/v1/signing/manager/signings", "signing"),
     ("GET", "/v1/workspace/memberships", "signing"),
     ("POST", "/v1/documents/7/comments", "signing"),
+    ("PUT", "/v1/documents/7/file", "signing"),
     ("POST", "/v1/signatures", "signatures"),
     ("GET", "/v1/renders/x", "signatures"),
     ("POST", "/v1/signing_sessions", "sessions"),

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from api.http import read_json
 from api.surfaces.signing.answers import INVALID_BODY, Failed
+from domain.canonical import MAX_INTEGER, CanonicalError, Json, canonical
 
 
 class Body(BaseModel):
@@ -33,7 +34,23 @@ async def read(request: Request, kind: type[B], *, optional: bool = False) -> B:
         if err.status_code != 400:
             raise
         raise Failed(400, f"{INVALID_BODY} {err.detail}") from err
-    return parse(kind, content)
+    if isinstance(content, dict):
+        known = {spelled for name in kind.model_fields for spelled in (name, to_camel(name))}
+        content = {name: value for name, value in content.items() if name in known}
+    try:
+        canonical(content)  # what is kept of a body has to have a canonical form, and no value may be too deep to look through
+    except CanonicalError as err:
+        raise Failed(400, f"{INVALID_BODY} It cannot be kept: {err}.") from err
+    return parse(kind, _whole(content))
+
+
+def _whole(value: Json) -> Json:
+    """The value with whole numbers as integers, however they were spelled: JSON has one kind of numbers (RFC 8259 section 6)."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_INTEGER:
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _whole(member) for name, member in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
 def parse(kind: type[B], content: object) -> B:
@@ -43,4 +60,5 @@ def parse(kind: type[B], content: object) -> B:
     except ValidationError as err:
         fault = err.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in fault["loc"])
-        raise Failed(400, f"{INVALID_BODY} {place + ': ' if place else ''}{fault['msg']}.") from err
+        sentence = fault["msg"].removeprefix("Value error, ")
+        raise Failed(400, f"{INVALID_BODY} {place + ': ' if place else ''}{sentence}.") from err

@@ -12,7 +12,7 @@ from api.auth import UserCaller
 from api.deps import Deps
 from api.surfaces.signing.answers import NOT_FOUND, Failed, Row, deps_of, in_milliseconds
 from api.surfaces.signing.bodies import Body
-from api.surfaces.signing.drafting import printable, prose
+from api.surfaces.signing.drafting import LINES, ONE_LINE, printable, prose
 from api.surfaces.signing.revealing import Values, revealed, text_at, value_at
 from domain.directory import user_subject
 from domain.ids import IdError, parse_ulid_id, ulid_id
@@ -32,10 +32,15 @@ INVALID_CHATTEL_TYPE: Final = "Invalid chattelType."
 KINDS: Final = (DocumentKind.CHATTEL,)
 
 _CHATTEL_TYPE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+#: For the document alone: what does not match is refused in words of its own.
+_TYPE: Final[dict[str, Any]] = {"pattern": f"^{_CHATTEL_TYPE.pattern}$"}
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-Title = Annotated[str, Field(min_length=1, max_length=MAX_TITLE_CHARACTERS), AfterValidator(printable)]
-Description = Annotated[str, Field(max_length=MAX_DESCRIPTION_CHARACTERS), AfterValidator(prose)]
+Title = Annotated[
+    str, Field(min_length=1, max_length=MAX_TITLE_CHARACTERS, json_schema_extra=ONE_LINE), AfterValidator(printable)
+]
+Description = Annotated[str, Field(max_length=MAX_DESCRIPTION_CHARACTERS, json_schema_extra=LINES), AfterValidator(prose)]
 Amount = Annotated[int, Field(ge=0, lt=2**53)] | Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -49,13 +54,17 @@ def _day(text: str) -> str:
 class LoanBody(Body):
     """A loan that the document is about."""
 
-    provider_name: Annotated[str, Field(min_length=1, max_length=MAX_PROVIDER_CHARACTERS), AfterValidator(printable)]
+    provider_name: Annotated[
+        str, Field(min_length=1, max_length=MAX_PROVIDER_CHARACTERS, json_schema_extra=ONE_LINE), AfterValidator(printable)
+    ]
     original_amount: Amount
     remaining_amount: Amount
     currency: Annotated[str, Field(pattern=r"^[A-Za-z]{3}$"), AfterValidator(str.upper)] = Field(
         "USD", description="ISO 4217, shown in capitals."
     )
-    maturity_date: Annotated[str, AfterValidator(_day)] | None = Field(None, description="YYYY-MM-DD.")
+    maturity_date: Annotated[str, Field(json_schema_extra={"format": "date"}), AfterValidator(_day)] | None = Field(
+        None, description="YYYY-MM-DD."
+    )
     status: Literal["CURRENT", "BEHIND"] = "CURRENT"
 
 
@@ -64,7 +73,7 @@ class DocumentBody(Body):
 
     title: Title
     description: Description | None = None
-    chattel_type: str = Field(description="Such as `vehicle` or `leasehold_estate`.")
+    chattel_type: str = Field(json_schema_extra=_TYPE, description="Such as `vehicle` or `leasehold_estate`.")
     loan: LoanBody | None = None
 
 
@@ -73,7 +82,7 @@ class DocumentChangeBody(Body):
 
     title: Title | None = None
     description: Description | None = Field(None, description="Null takes it away.")
-    chattel_type: str | None = None
+    chattel_type: Annotated[str, Field(json_schema_extra=_TYPE)] | None = None
 
     @model_validator(mode="after")
     def _something(self) -> "DocumentChangeBody":

@@ -1,7 +1,7 @@
 """Comments on chattel documents."""
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request
 from pydantic import AfterValidator, Field
@@ -31,10 +31,13 @@ def _text(value: str) -> str:
     return prose(value)
 
 
+_SOME_TEXT: Final[dict[str, Any]] = {"pattern": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*[^\s\x00-\x1f][^\x00-\x08\x0b\x0c\x0e-\x1f]*$"}
+
+
 class CommentBody(Body):
     """A new comment."""
 
-    text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARACTERS), AfterValidator(_text)]
+    text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARACTERS, json_schema_extra=_SOME_TEXT), AfterValidator(_text)]
 
 
 class CommentRecord(Row):

@@ -22,13 +22,17 @@ _MEANINGS: Final[Mapping[int, str]] = {
     503: "The service cannot answer correctly now; try again.",
 }
 
+#: Printable characters of a header, blanks at the ends not counted (RFC 9110 section 5.5).
+_EDGE: Final = r"[!-~\u00a1-\u00ac\u00ae-\u00ff]"
+_PRINTABLE: Final = rf"^{_EDGE}([ -~\u00a1-\u00ac\u00ae-\u00ff]*{_EDGE})?$"
+
 _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
     "description": "A repeat with the same key gives the first answer and does nothing again; the same key with another"
     " request is refused.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS},
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS, "pattern": _PRINTABLE},
 }
 
 _RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
@@ -68,6 +72,13 @@ def documented(
     }
 
 
+def _numeric(schema: dict[str, Any]) -> None:
+    """Says of a parameter that it is a numeric id; the route itself refuses others in this surface's words."""
+    for each in (schema, *schema.get("anyOf", ())):
+        if each.get("type") == "string":
+            each["pattern"] = "^[0-9]{1,40}$"
+
+
 class Documented(FastAPI):
     """An application whose document holds what its operations do: bodies in it, the framework's own errors not."""
 
@@ -77,6 +88,9 @@ class Documented(FastAPI):
             schemas = document["components"]["schemas"]
             for item in document["paths"].values():
                 for operation in item.values():
+                    for parameter in operation.get("parameters", ()):
+                        if parameter["name"].endswith("Id"):
+                            _numeric(parameter["schema"])
                     operation["responses"].pop("422", None)
                     for content in operation.get("requestBody", {}).get("content", {}).values():
                         schemas.update(content["schema"].pop("$defs", {}))

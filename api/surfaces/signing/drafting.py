@@ -1,10 +1,10 @@
 """What managers send to draft a package, and the commands that it means."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from api.deps import Deps
 from api.surfaces.signing.access import number
@@ -12,6 +12,7 @@ from api.surfaces.signing.answers import NOT_FOUND, Failed
 from api.surfaces.signing.bodies import Body
 from api.surfaces.signing.session import Visitor
 from api.surfaces.signing.sources import Source
+from domain.canonical import MAX_INTEGER
 from domain.coordination import AddDocument, AddParticipant, CreateEnvelope
 from domain.envelope import Document, EnvelopeCreated, OnParticipantFail, OrderMode, Slot
 from domain.personal import Personal, Subject, SubjectKind, person
@@ -23,6 +24,8 @@ from projections.envelopes import EnvelopeRow
 from projections.signers import SignerRow
 
 T = TypeVar("T")
+
+_DIGITS: Final = r"^[0-9]{1,19}$"
 
 #: An e-mail address is at most 254 characters long (RFC 5321 section 4.5.3.1.3, less the angle brackets).
 MAX_EMAIL_CHARACTERS: Final = 254
@@ -48,14 +51,32 @@ def prose(value: str) -> str:
     return value
 
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS), AfterValidator(printable)]
-Title = Annotated[str, Field(min_length=1, max_length=MAX_TITLE_CHARACTERS), AfterValidator(printable)]
+def _spelled(value: object) -> object:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if whole else value
+
+
+#: What `printable` and `prose` let through, for the document.
+ONE_LINE: Final[dict[str, Any]] = {"pattern": r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"}
+LINES: Final[dict[str, Any]] = {"pattern": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$"}
+
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS, json_schema_extra=ONE_LINE), AfterValidator(printable)]
+Title = Annotated[
+    str, Field(min_length=1, max_length=MAX_TITLE_CHARACTERS, json_schema_extra=ONE_LINE), AfterValidator(printable)
+]
 Email = Annotated[
     str, Field(max_length=MAX_EMAIL_CHARACTERS, pattern=r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]+\.[^@\s\x00-\x1f\x7f]+$")
 ]
 
 #: A numeric id: a string as in answers, or the number itself.
-Id = Annotated[str, Field(pattern=r"^[0-9]{1,19}$")] | Annotated[int, Field(ge=0, lt=2**63)]
+Id = Annotated[
+    str,
+    BeforeValidator(_spelled),
+    Field(pattern=_DIGITS),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": _DIGITS}, {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}]}
+    ),
+]
 
 
 class SigningBody(Body):
@@ -64,7 +85,7 @@ class SigningBody(Body):
     location_id: Id
     flow_id: Id | None = None
     title: Title | None = Field(None, description="What signers see the package called.")
-    note: Annotated[str, Field(max_length=MAX_NOTE_CHARACTERS), AfterValidator(prose)] | None = None
+    note: Annotated[str, Field(max_length=MAX_NOTE_CHARACTERS, json_schema_extra=LINES), AfterValidator(prose)] | None = None
     order: Literal["parallel", "sequential"] = Field("parallel", description="Whether signers act by their number.")
     deadline_at: str | None = Field(None, max_length=40, description="ISO 8601; nothing can be signed after it.")
 
@@ -92,7 +113,10 @@ class SignerBody(Body):
     full_name: Name
     email: Email
     number: int | None = Field(None, ge=1, le=MAX_SIGNER_NUMBER, description="Place in the order. Default: the last.")
-    role: Annotated[str, Field(min_length=1, max_length=MAX_ROLE_CHARACTERS), AfterValidator(printable)] | None = None
+    role: (
+        Annotated[str, Field(min_length=1, max_length=MAX_ROLE_CHARACTERS, json_schema_extra=ONE_LINE), AfterValidator(printable)]
+        | None
+    ) = None
     document_ids: Annotated[list[Id], Field(max_length=100)] | None = Field(
         None, description="What to sign. Default: everything."
     )
@@ -101,7 +125,7 @@ class SignerBody(Body):
 class CancelBody(Body):
     """Why a package is cancelled."""
 
-    reason: Annotated[str, Field(max_length=MAX_REASON_CHARACTERS), AfterValidator(prose)] | None = None
+    reason: Annotated[str, Field(max_length=MAX_REASON_CHARACTERS, json_schema_extra=LINES), AfterValidator(prose)] | None = None
 
 
 def numeric(value: str | int) -> str:

@@ -42,7 +42,12 @@ def _bounded(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return steps
 
 
-FlowName = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(parse_name)]
+#: What `parse_name` lets through.
+_ONE_LINE: Final[dict[str, Any]] = {
+    "pattern": r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s\x00-\x1f\x7f-\x9f\u2028\u2029][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+}
+
+FlowName = Annotated[str, Field(min_length=1, max_length=MAX_NAME, json_schema_extra=_ONE_LINE), AfterValidator(parse_name)]
 Steps = Annotated[
     list[dict[str, Any]],
     Field(max_length=MAX_STEPS, description="What the walkthrough shows, in order; kept as given."),

@@ -14,7 +14,7 @@ from api.surfaces.signing.access import Once, User, number
 from api.surfaces.signing.answers import NOT_FOUND, Failed, Row, answer, deps_of, in_milliseconds
 from api.surfaces.signing.bodies import Body, read
 from api.surfaces.signing.documentation import documented
-from api.surfaces.signing.drafting import Id, numeric, printable
+from api.surfaces.signing.drafting import ONE_LINE, Id, numeric, printable
 from api.surfaces.signing.organizations import ScopeWord, sees
 from api.surfaces.signing.packages import location_of
 from api.surfaces.signing.places import numbers_of
@@ -34,7 +34,9 @@ MAX_NAME_CHARACTERS: Final = 500
 
 _READ_MODELS: Final = frozenset(("templates", "directory"))
 
-TemplateName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS), AfterValidator(printable)]
+TemplateName = Annotated[
+    str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS, json_schema_extra=ONE_LINE), AfterValidator(printable)
+]
 
 
 class TemplateFieldRecord(Row):
