@@ -287,6 +287,9 @@ class Ledger:
             if any(item.cached for item in loaded.values()):
                 return None
             raise
+        if not decided.steps and any(item.cached for item in loaded.values()):
+            # Nothing to do on a state that may be old: with no entry to append, no expected version tells.
+            return None
         try:
             answer, _ = await self._append(decided, by, render, key, credits)
         except StaleAppend:

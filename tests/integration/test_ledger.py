@@ -22,7 +22,7 @@ from domain.errors import (
     SubjectNotFound,
 )
 from domain.personal import Subject, SubjectKind, person
-from domain.signing import SignatureMethod, SignDocuments, Signing, SigningStatus
+from domain.signing import Channel, ReportDelivery, SignatureMethod, SignDocuments, Signing, SigningStatus
 from domain.template import CreateTemplate, Template
 from infrastructure.append import Answer
 from infrastructure.database import DatabaseUrls
@@ -71,6 +71,24 @@ async def test_a_refusal_on_a_state_that_others_changed_is_decided_again(databas
         await other.handle(sign(sent, 0), SIGNER, numbered)
         await parts.deps.ledger.handle(sign(sent, 1), SIGNER, numbered)
         assert (await parts.envelope(sent.id)).status is EnvelopeStatus.COMPLETED
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+@in_loop
+async def test_what_was_already_so_until_others_changed_it_is_done(
+    database: DatabaseUrls, tmp_path: Path, *, keyed: bool
+) -> None:
+    async with running(database, tmp_path) as parts:
+        # The first ledger believes that nobody was invited yet, so that there is no delivery to report.
+        sent = await parts.send(ANA, send=False)
+        await other_ledger(parts).handle(SendEnvelope(sent.id), PARTNER, numbered)
+        invitation = (await other_ledger(parts).state(Signing, sent.participants[0])).invitation  # type: ignore[union-attr]
+        assert invitation is not None
+        report = Participate(sent.id, ReportDelivery(sent.participants[0], invitation.id, Channel.EMAIL))
+        key = Key("scope", "key-1", b"request") if keyed else None
+        answer = await parts.deps.ledger.handle(report, SIGNER, numbered, key=key)
+        assert (await parts.types(sent.participants[0]))[-1] == "invitation-delivered"
+        assert answer.body == str(await parts.head()).encode()
 
 
 @in_loop
