@@ -24,8 +24,8 @@ SCHEMA = "CREATE TABLE peer_keys (hash text PRIMARY KEY, tenant uuid NOT NULL, m
 _SELECT = """
     SELECT e.id, e.status, e.order_mode, e.created_at, e.updated_at, e.sent_at, e.deadline, e.participants, e.completed, e.documents,
         e.created_position
-    FROM peer_keys AS k JOIN read.envelopes AS e ON e.tenant = k.tenant AND e.mode = k.mode
-    WHERE k.hash = %(hash)s"""
+    FROM read.envelopes AS e
+    WHERE e.tenant = (SELECT tenant FROM peer_keys WHERE hash = %(hash)s) AND e.mode = (SELECT mode FROM peer_keys WHERE hash = %(hash)s)"""
 
 
 class Envelope(BaseModel):

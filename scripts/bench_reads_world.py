@@ -1,6 +1,7 @@
 """The world that `bench_reads.py` reads: envelopes of several tenants, with what belongs to them, and credentials to see them.
 
-Everything is decided by the domain and appended by the recorder, many commands to a transaction, as a server does it.
+The first of each kind are decided by the domain and appended by the recorder, as a server does it; the rest are copies of them
+(`bench_reads_copies.py`).
 """
 
 import asyncio
@@ -43,6 +44,7 @@ from infrastructure.issuer import ISSUER
 from infrastructure.ledger import NO_ANSWER, InvitationMint, Ledger
 from infrastructure.recorder import Recorder
 from infrastructure.vault import Vault
+from scripts.bench_reads_copies import RememberingVault, multiply
 
 #: The large tenant has nine tenths of the envelopes; these have the rest between them.
 SMALL_TENANTS: Final = 4
@@ -52,9 +54,12 @@ LOCATIONS: Final = 20
 QUEUE_SHARE: Final = 200
 SIGNER: Final = "signer@example.com"
 
-#: How far an envelope comes, with its weight. `cancelled` is given to one in a thousand, all of them among the oldest.
+#: How far an envelope comes, with its weight. `cancelled` is given to one in a thousand.
 FATES: Final[Mapping[str, int]] = {"draft": 5, "sent": 35, "partly": 20, "completed": 25, "declined": 15}
 RARE: Final = "cancelled"
+
+#: Envelopes that are decided one by one.
+ORIGINALS: Final = 1_000
 
 #: Commands under way at a time.
 LANES: Final = 192
@@ -63,6 +68,7 @@ BY: Final = Actor(ActorKind.OPERATOR, "bench")
 SEEN: Final = Provenance(IdentityMethod.TOKEN)
 LIFETIME: Final = timedelta(days=1)
 
+#: Told what is done of what there is to do.
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
@@ -86,13 +92,23 @@ async def _fill(installation: Installation, envelopes: int, progress: Progress) 
     async with async_pool(installation.urls.service) as pool:
         recorder = Recorder(installation.urls.service, installation.origin, pool, clock)
         recorder.start()
-        vault = Vault(pool, installation.keys)
+        vault = RememberingVault(pool, installation.keys)
         mint = InvitationMint(installation.keys, timedelta(days=30), os.urandom)
         identity = Identity(pool, installation.keys, clock)
         try:
             tenants = [await identity.create_tenant(f"Tenant {number}") for number in range(1 + SMALL_TENANTS)]
-            maker = _Maker(Ledger(recorder, vault, mint, clock), vault, tuple(tenants), envelopes)
-            await maker.make(progress)
+            originals = min(envelopes, ORIGINALS)
+            maker = _Maker(Ledger(recorder, vault, mint, clock), vault, tuple(tenants), originals)
+            done = 0
+
+            def advance(count: int = 1) -> None:
+                nonlocal done
+                done += count
+                progress(done, round(maker.total * envelopes / originals))
+
+            await maker.make(advance)
+            kept = (*tenants, *maker.kept)
+            await multiply(installation.urls.owner, vault, maker.groups, kept, envelopes / originals, advance)
             return World(tenants[0], await _callers(identity, tenants[0]), maker.documents[0])
         finally:
             await asyncio.to_thread(recorder.close)
@@ -133,17 +149,19 @@ class _Maker:
         self.templates = tuple(self._id() for _ in range(max(20, envelopes // 10)))
         #: Documents of the library; the first is the one that many envelopes are made from.
         self.documents = tuple(self._id() for _ in range(max(20, envelopes // 5)))
+        #: Streams that belong together, for copies of them.
+        self.groups: list[tuple[UUID, ...]] = [(id,) for id in (*self.templates, *self.documents[1:])]
 
-    async def make(self, progress: Progress) -> None:
-        total = self._count + len(self.templates) + len(self.documents)
-        done = 0
+    @property
+    def total(self) -> int:
+        return self._count + len(self.templates) + len(self.documents)
 
-        def advance() -> None:
-            nonlocal done
-            done += 1
-            if done % 100 == 0 or done == total:
-                progress(done, total)
+    @property
+    def kept(self) -> tuple[UUID, ...]:
+        """What copies have in common with their originals."""
+        return (self._organization, *self.locations, self.documents[0])
 
+    async def make(self, advance: Callable[[], None]) -> None:
         await self._directory()
         await self._consent()
         await _spread(range(len(self.templates)), self._template, advance)
@@ -227,6 +245,7 @@ class _Maker:
         fate = self._fate(number)
         command = self._creation(number, send=fate != "draft")
         first, second = command.processes
+        self.groups.append((command.envelope, first, second))
         await self._do(command)
         if fate in ("partly", "completed"):
             await self._sign(command.envelope, first)
@@ -238,7 +257,7 @@ class _Maker:
             await self._do(CancelEnvelope(command.envelope, None))
 
     def _fate(self, number: int) -> str:
-        if number < self._count // 50 and number % 20 == 0:
+        if number % 1_000 == 10:
             return RARE
         return Random(number).choices(tuple(FATES), tuple(FATES.values()))[0]
 
