@@ -25,14 +25,18 @@ class Execution:
     envelopes: tuple[UUID, ...] = ()
 
 
-_SELECT: Final = """
-    SELECT wanted.id, found.furthest, found.newest
-    FROM unnest(%(documents)s::uuid[]) AS wanted(id) CROSS JOIN LATERAL (
-        SELECT max(CASE WHEN e.status = 'completed' THEN 3 WHEN e.status <> 'sent' THEN 0 WHEN e.completed > 0 THEN 2 ELSE 1 END),
-            (array_agg(e.id ORDER BY e.created_position DESC))[1:%(named)s]
-        FROM read.envelope_sources AS o JOIN read.envelopes AS e ON e.id = o.envelope
-        WHERE o.source = wanted.id AND o.tenant = %(tenant)s AND o.mode = %(mode)s
-    ) AS found(furthest, newest)"""
+_OF_DOCUMENT: Final = "o.tenant = %(tenant)s AND o.mode = %(mode)s AND o.source = wanted.id"
+_HAS: Final = f"""
+    WHEN EXISTS (SELECT FROM read.envelope_sources AS o JOIN read.envelopes AS e ON e.id = o.envelope WHERE {_OF_DOCUMENT} AND {{}})"""
+
+#: A document may be in very many envelopes, so none are counted: each question ends with the first envelope that answers it.
+_SELECT: Final = f"""
+    SELECT wanted.id, CASE{_HAS.format("e.status = 'completed'")} THEN 3
+        {_HAS.format("e.status = 'sent' AND e.completed > 0")} THEN 2
+        {_HAS.format("e.status = 'sent'")} THEN 1 ELSE 0 END, ARRAY(
+            SELECT o.envelope FROM read.envelope_sources AS o WHERE {_OF_DOCUMENT}
+            ORDER BY o.created_at DESC, o.created_position DESC LIMIT %(named)s)
+    FROM unnest(%(documents)s::uuid[]) AS wanted(id)"""  # noqa: S608
 
 _STATUSES: Final[tuple[Status, ...]] = ("draft", "sent", "partially_signed", "executed")
 
@@ -40,4 +44,4 @@ _STATUSES: Final[tuple[Status, ...]] = ("draft", "sent", "partially_signed", "ex
 async def of_documents(conn: AsyncConnection, tenant: UUID, mode: Mode, documents: Sequence[UUID]) -> dict[UUID, Execution]:
     """How far each of the documents has come in the tenant's envelopes of this mode. Wait for `envelopes`."""
     found = await conn.execute(_SELECT.encode(), {"documents": list(documents), "tenant": tenant, "mode": mode, "named": NAMED})
-    return {id: Execution(_STATUSES[furthest or 0], tuple(newest or ())) for id, furthest, newest in await found.fetchall()}
+    return {id: Execution(_STATUSES[furthest], tuple(newest)) for id, furthest, newest in await found.fetchall()}
