@@ -1,8 +1,8 @@
 """The tenant's credentials: made, listed and revoked by an administrator of the tenant."""
 
-from typing import assert_never
+from typing import Annotated, assert_never
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from api.deps import Answer, KeyKind, NewKey, NewPartnerKey, UnknownTenant
@@ -54,7 +54,7 @@ async def index(request: Request) -> Response:
 
 
 @router.delete("/{id}", summary="Revoke a credential", **documented(200, Revoked, ADMINISTRATOR, 403, 404, changes=True))
-async def revoke(request: Request, id: str) -> Response:
+async def revoke(request: Request, id: Annotated[str, Path(description="The credential's public id.")]) -> Response:
     """Whoever uses it is refused from the next request on. One that was revoked before is answered like one that never was."""
     caller = await administrator(request)
     key = await caller.key(request, "ledger")

@@ -48,7 +48,8 @@ def documented(
     if changes:
         extra["parameters"] = [_IDEMPOTENCY_KEY]
     if body is not None:
-        extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": body.model_json_schema()}}}
+        schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
+        extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return {
         "status_code": status,
         "response_class": Response,

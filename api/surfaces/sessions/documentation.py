@@ -37,6 +37,15 @@ _SCHEMES: Final = {
     },
 }
 
+#: What the id in a path names, by how the path begins.
+_IDS: Final = {
+    "/v1/signing_sessions/": "The session's id (`sgs_...`).",
+    "/v1/signing_envelopes/": "The envelope's id (`env_...`).",
+    "/v1/documents/": "The document's id (`doc_...`).",
+    "/v1/consents/": "The consent's id (`con_...`).",
+    "/v1/events/": "The event's id (`evt_...`).",
+}
+
 #: What can go wrong with any request.
 _ALWAYS: Final = (400, 429, 500, 503)
 _WITH_BODY: Final = (413, 415, 422)
@@ -116,7 +125,13 @@ def documented(
         BODIES.add(body)
         schema = {"$ref": f"#/components/schemas/{body.__name__}"}
         extra["requestBody"] = {"required": body_required, "content": {"application/json": {"schema": schema}}}
-    return {"status_code": status, "response_model": model, "responses": problems(*statuses), "openapi_extra": extra}
+    return {
+        "status_code": status,
+        "response_model": model,
+        "response_description": (model.__doc__ or "Done.").strip(),
+        "responses": problems(*statuses),
+        "openapi_extra": extra,
+    }
 
 
 #: Models of bodies that routes refer to.
@@ -145,7 +160,10 @@ class Documented(FastAPI):
             known.update(_schemas(*sorted(BODIES, key=lambda body: body.__name__), ProblemDocument))
             for unused in ("HTTPValidationError", "ValidationError"):
                 known.pop(unused, None)
-            for operation in (each for item in document["paths"].values() for each in item.values()):
+            for path, operation in ((path, each) for path, item in document["paths"].items() for each in item.values()):
+                for given in operation.get("parameters", ()):
+                    if given["in"] == "path":
+                        given["description"] = _IDS[path.partition("{")[0]]
                 # The framework's own 422 for path parameters: an id that is none is not found here.
                 if "application/json" in operation["responses"].get("422", {}).get("content", {}):
                     del operation["responses"]["422"]

@@ -35,6 +35,19 @@ _IDEMPOTENCY_KEY: Final = {
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS, "pattern": _PRINTABLE},
 }
 
+#: What the ids in paths and filters name. Numbers are spelled as strings, as in the answers.
+_IDS: Final[Mapping[str, str]] = {
+    "signingId": "Numeric ID of the signing package (as a string, e.g. `3001`).",
+    "documentId": "Numeric ID of the document.",
+    "signerId": "Numeric ID of the signer row.",
+    "organizationId": "Numeric ID of the organization.",
+    "companyId": "Numeric ID of the company.",
+    "locationId": "Numeric ID of the location.",
+    "templateId": "Numeric ID of the template.",
+    "flowId": "Numeric ID of the flow.",
+    "id": "ID of the chattel document (`doc_...`).",
+}
+
 _RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
 
@@ -55,8 +68,9 @@ def documented(
         }
         for status in statuses
     }
-    if model is not None:
-        responses[success] = {"model": model, "description": "Done."}
+    responses[success] = (
+        {"description": "Done; the body is empty."} if model is None else {"model": model, "description": "Done."}
+    )
     extra: dict[str, Any] = {}
     if changes:
         extra["parameters"] = [_IDEMPOTENCY_KEY]
@@ -72,11 +86,15 @@ def documented(
     }
 
 
-def _numeric(schema: dict[str, Any]) -> None:
-    """Says of a parameter that it is a numeric id; the route itself refuses others in this surface's words."""
-    for each in (schema, *schema.get("anyOf", ())):
-        if each.get("type") == "string":
-            each["pattern"] = "^[0-9]{1,40}$"
+def _describe(parameter: dict[str, Any]) -> None:
+    """Says of an id what it names and, if it is a number, so; the route itself refuses others in this surface's words."""
+    name, schema = parameter["name"], parameter["schema"]
+    if name in _IDS:
+        parameter.setdefault("description", _IDS[name])
+    if name.endswith("Id"):
+        for each in (schema, *schema.get("anyOf", ())):
+            if each.get("type") == "string":
+                each["pattern"] = "^[0-9]{1,40}$"
 
 
 class Documented(FastAPI):
@@ -89,8 +107,7 @@ class Documented(FastAPI):
             for item in document["paths"].values():
                 for operation in item.values():
                     for parameter in operation.get("parameters", ()):
-                        if parameter["name"].endswith("Id"):
-                            _numeric(parameter["schema"])
+                        _describe(parameter)
                     operation["responses"].pop("422", None)
                     for content in operation.get("requestBody", {}).get("content", {}).values():
                         schemas.update(content["schema"].pop("$defs", {}))

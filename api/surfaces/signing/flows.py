@@ -62,7 +62,10 @@ class FlowRecord(Row):
     organization_id: str
     location_id: str
     name: str | None
-    steps: Any = Field(description="As they were given: a list of objects, or null for none.")
+    steps: Any = Field(
+        description="As they were given: a list of objects from here, any JSON from the terminal, or null for none.",
+        json_schema_extra={"type": ["array", "object", "string", "number", "boolean", "null"]},
+    )
     active: bool = Field(description="Whether new packages can be tied to it.")
     created_at: str
     updated_at: str

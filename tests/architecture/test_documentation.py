@@ -1,0 +1,88 @@
+"""Every answer model is documented in OpenAPI.
+
+Incident behind it: path ids without a word, successes called "Successful Response", and a member of any shape whatever: a
+client generated from such a document checks nothing.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.architecture.documents import PUBLISHED, Json, Operation, document, operations
+
+#: Of a schema, what does not limit what fits it.
+ANNOTATIONS = {"title", "description", "default", "example", "examples", "deprecated", "readOnly", "writeOnly"}
+
+#: Operations that say who somebody is to nobody: the versions of an API are public.
+PUBLIC = {"sessions GET /v1/api_versions"}
+
+OPERATIONS = list(operations(*PUBLISHED))
+
+pytestmark = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+
+
+def without_shape(surface: str, schema: Json, place: str = "", seen: frozenset[str] = frozenset()) -> Iterator[str]:
+    """The places within a schema at which anything fits. Objects with members of any name are no such place."""
+    if schema in (True, {}) or not set(schema) - ANNOTATIONS:
+        yield place or "all of it"
+        return
+    if "$ref" in schema:
+        name = schema["$ref"].removeprefix("#/components/schemas/")
+        if name not in seen:
+            yield from without_shape(surface, document(surface)["components"]["schemas"][name], place, seen | {name})
+    for name, member in schema.get("properties", {}).items():
+        yield from without_shape(surface, member, f"{place}.{name}", seen)
+    for word in ("anyOf", "oneOf", "allOf"):
+        for index, each in enumerate(schema.get(word, ())):
+            yield from without_shape(surface, each, f"{place}/{word}/{index}", seen)
+    if schema.get("type") == "array":
+        yield from without_shape(surface, schema.get("items", {}), f"{place}[]", seen)
+    if isinstance(schema.get("additionalProperties"), dict):
+        yield from without_shape(surface, schema["additionalProperties"], f"{place}.*", seen)
+
+
+def test_every_answer_has_a_schema_and_says_what_it_is(operation: Operation) -> None:
+    responses = operation.described["responses"]
+    assert any(status.startswith("2") for status in responses)
+    for status, response in responses.items():
+        assert response["description"] not in ("", "Successful Response"), status
+        assert ("content" in response) == (status != "204")
+        for media_type, content in response.get("content", {}).items():
+            assert list(without_shape(operation.surface, content["schema"])) == [], (status, media_type)
+
+
+def test_every_body_and_every_parameter_has_a_schema_and_says_what_it_is(operation: Operation) -> None:
+    for content in operation.described.get("requestBody", {}).get("content", {}).values():
+        assert list(without_shape(operation.surface, content["schema"])) == []
+    given = operation.described.get("parameters", [])
+    for parameter in given:
+        assert parameter.get("description"), parameter["name"]
+        assert list(without_shape(operation.surface, parameter["schema"])) == [], parameter["name"]
+    named = {parameter["name"] for parameter in given if parameter["in"] == "path"}
+    assert named == {part[1:-1] for part in operation.path.split("/") if part.startswith("{")}
+
+
+def test_errors_are_the_surfaces_own_and_none_is_the_frameworks(operation: Operation) -> None:
+    assert "HTTPValidationError" not in str(operation.described)
+    assert {"429", "500", "503"} <= set(operation.described["responses"])
+
+
+def test_a_change_honours_idempotency_keys_and_says_so(operation: Operation) -> None:
+    taken = {parameter["name"] for parameter in operation.described.get("parameters", ()) if parameter["in"] == "header"}
+    link = operation.path.endswith("/upload-url")  # makes a link that ends by itself, and changes nothing
+    assert ("Idempotency-Key" in taken) == (operation.method != "GET" and not link)
+
+
+def test_every_operation_says_who_may_call_it(operation: Operation) -> None:
+    described, known = operation.described, document(operation.surface)["components"]["securitySchemes"]
+    assert described["summary"]
+    assert described["description"]
+    assert described["tags"]
+    assert (described["security"] == []) == (str(operation) in PUBLIC)
+    assert {name for each in described["security"] for name in each} <= set(known)
+    assert ("401" in described["responses"]) == (str(operation) not in PUBLIC)
+
+
+def test_operation_ids_are_unique(operation: Operation) -> None:
+    of_surface = [each.described["operationId"] for each in OPERATIONS if each.surface == operation.surface]
+    assert of_surface.count(operation.described["operationId"]) == 1
