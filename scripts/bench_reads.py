@@ -215,8 +215,8 @@ class _Bench:
         self._faults += [
             f"{surface} {path} has a recipe and is no route" for surface, path in RECIPES if (surface, path) not in routes
         ]
-        questions = [self._question(surface, path, recipe, found) for surface, path in known for recipe in RECIPES[surface, path]]
-        questions = [*await self._answered([one for one in questions if one is not None]), *self._peers(found)]
+        asked = [self._question(surface, path, recipe, found) for surface, path in known for recipe in RECIPES[surface, path]]
+        questions = [*await self._answered([one for one in asked if one is not None]), *self._peers(found)]
         await self._measure(questions)
         far = [one for count, of in zip(counts, LISTS, strict=True) if (one := await self._far(of, count)) is not None]
         self._progress.stop()
@@ -295,11 +295,11 @@ class _Bench:
         try:
             cursor = await self._walk(connection, of, (number - 1) * size)
             pages = [Question(of.path, self._ours, cycle([self._page(of, size, at)])) for at in (None, cursor)]
-            began, timings = time.perf_counter(), ([], [])  # type: tuple[list[float], list[float]]
-            while len(timings[0]) < LEAST_ANSWERS or time.perf_counter() - began < self._options.seconds:
-                for question, latencies in zip(pages, timings, strict=True):
+            timed, began = Far(of, number, size, [], []), time.perf_counter()
+            while len(timed.far) < LEAST_ANSWERS or time.perf_counter() - began < self._options.seconds:
+                for question, latencies in zip(pages, (timed.first, timed.far), strict=True):
                     latencies.append(await _ask(connection, question))
-            return Far(of, number, size, *timings)
+            return timed
         except (UnexpectedAnswer, NoAnswer) as err:
             self._faults.append(f"page {number} of {of.surface} {of.path}: {err}")
             return None

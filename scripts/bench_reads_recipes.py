@@ -44,7 +44,7 @@ class PagedList:
         """The cursor of the page after this one."""
         for name in self.member:
             answer = (answer or {}).get(name)
-        return answer
+        return answer if isinstance(answer, str) else None
 
 
 _PACKAGES: Final = """
