@@ -23,6 +23,10 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 #: The longest idempotency key; one of the published surfaces names 255.
 MAX_KEY_CHARACTERS: Final = 255
 
+#: Printable characters of a header; blanks at its ends are no part of it (RFC 9110 section 5.5).
+_EDGE: Final = r"[!-~\u00a1-\u00ac\u00ae-\u00ff]"
+PRINTABLE: Final = rf"^{_EDGE}([ -~\u00a1-\u00ac\u00ae-\u00ff]*{_EDGE})?$"
+
 #: The longest user agent that is kept; longer ones are cut, since they are only the client's own words.
 MAX_USER_AGENT_CHARACTERS: Final = 512
 
@@ -145,6 +149,23 @@ def idempotency_value(request: Request) -> str | None:
     if value is not None and (not 0 < len(value) <= MAX_KEY_CHARACTERS or not value.isprintable()):
         raise HTTPException(400, f"Idempotency-Key takes 1 to {MAX_KEY_CHARACTERS} printable characters.")
     return value
+
+
+def idempotency_parameter(description: str) -> dict[str, Any]:
+    """`Idempotency-Key` as OpenAPI documents a parameter; `description` says what a repeat gets."""
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS, "pattern": PRINTABLE},
+    }
+
+
+#: Where a repeat gets the first answer, and another request under its key is refused.
+FIRST_ANSWER_AGAIN: Final = idempotency_parameter(
+    "A repeat with the same key gives the first answer and does nothing again; the same key with another request is refused."
+)
 
 
 def send_answer(answer: Answer) -> Response:

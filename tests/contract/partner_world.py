@@ -270,7 +270,10 @@ def start(urls: DatabaseUrls, folder: Path, *, followers: bool = False, **change
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         async with running(installation.at(url), clock=clock, followers=followers) as parts:
-            server = uvicorn.Server(uvicorn.Config(parts.app, lifespan="off", log_level="error", ws="none"))
+            # A connection that rests between two tests is not closed at the moment when the next one writes to it.
+            server = uvicorn.Server(
+                uvicorn.Config(parts.app, lifespan="off", log_level="error", ws="none", timeout_keep_alive=600)
+            )
             loop = asyncio.get_running_loop()
             # It listens already: what is sent before the server looks waits for it.
             started.set_result((World(url, parts.deps, clock, urls, parts.surfaces, loop, http), server))

@@ -1,18 +1,14 @@
 """The OpenAPI document holds in both directions: schemathesis sends what it allows and what it does not, with all checks."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from domain.errors import Refusal
 from infrastructure.database import DatabaseUrls
-from tests.contract.partner_world import World, pdf, projecting, start
+from tests.contract.partner_world import World, projecting, start
+from tests.contract.schema_runs import hold
 from tests.contract.signing_world import Dealership, User, dealership, package, user
 from tests.running import Person
 
@@ -68,19 +64,6 @@ ROUTES = {
     "GET /v1/workspace/menu-core",
 }
 
-#: How requests with a PDF are made: schemathesis knows no PDFs.
-HOOKS = """
-import schemathesis
-from hypothesis import strategies
-from pathlib import Path
-
-@schemathesis.serializer("application/pdf")
-def as_it_is(context, value):
-    return value if isinstance(value, bytes) else str(value).encode()
-
-schemathesis.openapi.media_type("application/pdf", strategies.just(Path(__file__).with_name("some.pdf").read_bytes()))
-"""
-
 #: What goes together no JSON Schema can say: one source of a document, something to change, a deadline that is a time to come. Nor does
 #: it say that numbers in what is kept as given have to be ones that every reader keeps exactly (RFC 7493 section 2.2).
 CONFIGURATION = """
@@ -133,29 +116,9 @@ def test_every_route_is_documented_with_its_credential_its_key_and_its_errors(wo
             assert status == "204" or "$ref" in answer["content"]["application/json"]["schema"]
 
 
-def test_every_refusal_has_an_answer() -> None:
-    from api.surfaces.signing import REFUSALS
-
-    def below(kind: type[Refusal]) -> set[type[Refusal]]:
-        return {kind for each in kind.__subclasses__() for kind in (each, *below(each))}
-
-    assert set(REFUSALS) == below(Refusal)
-
-
 @pytest.mark.parametrize(("role", "phases"), [(admin, "coverage"), (manager, "fuzzing,stateful"), (signer, "fuzzing")])
 def test_what_the_document_says_is_so(alone: World, tmp_path: Path, role: Callable[[Dealership], User], phases: str) -> None:
     dealers = dealership(alone)
     package(alone, dealers.tenant, Person("Jordan Lee", "jordan@dealership.com", number=1))
-    (tmp_path / "openapi.json").write_text(json.dumps(alone.surfaces[SURFACE].openapi()))
-    (tmp_path / "some.pdf").write_bytes(pdf())
-    (tmp_path / "hooks.py").write_text(HOOKS)
-    (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
-    command = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"]
-    command += ["--config-file", "schemathesis.toml", "run", "openapi.json", "--url", alone.url, "--checks", "all"]
-    command += ["--header", f"Authorization: {role(dealers).headers['Authorization']}"]
-    command += ["--phases", phases, "--max-examples", "4", "--workers", "2", "--max-time", "10"]
-    command += ["--generation-database", "none", "--suppress-health-check", "all", "--warnings", "off", "--no-color"]
-    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(tmp_path), "NO_PROXY": "127.0.0.1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, cwd=tmp_path, check=False)
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    assert " passed" in done.stdout
+    headers = {"Authorization": role(dealers).headers["Authorization"]}
+    assert hold(alone, SURFACE, tmp_path, headers, configuration=CONFIGURATION, phases=phases, examples=4, seconds=12) > 20

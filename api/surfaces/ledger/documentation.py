@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from api.http import MAX_KEY_CHARACTERS
+from api.http import FIRST_ANSWER_AGAIN
 from api.problems import MEDIA_TYPE, Problem
 from api.surfaces.ledger.access import SCHEMES
 
@@ -24,15 +24,6 @@ _MEANINGS: Final[Mapping[int, str]] = {
     503: "The database, or the token's issuer, is out of reach; the same request may be sent again.",
 }
 
-_IDEMPOTENCY_KEY: Final = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "A repeat with the same key gives the first answer and does nothing again; the same key with another"
-    " request is refused.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS},
-}
-
 
 def documented(
     status: int,
@@ -46,7 +37,7 @@ def documented(
     statuses = sorted({*errors, 401, 429, 500, 503, *((400, 422) if changes else ()), *((400, 413, 415, 422) if body else ())})
     extra: dict[str, Any] = {"security": security}
     if changes:
-        extra["parameters"] = [_IDEMPOTENCY_KEY]
+        extra["parameters"] = [FIRST_ANSWER_AGAIN]
     if body is not None:
         schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
         extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}

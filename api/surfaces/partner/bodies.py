@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
-from unicodedata import category
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
+from api import text
 from api.surfaces.partner.validation import NULL, field_fault, schema_fault
 from domain.canonical import MAX_INTEGER, CanonicalError, canonical
 from domain.envelope import MAX_PARTICIPANTS, OnParticipantFail, OrderMode
@@ -40,25 +40,21 @@ _VERSION: Final = re.compile(r"(?:(?P<template>[0-9a-fA-F-]{36})#)?(?P<number>[0
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(?P<offset>[Zz]|[+-]\d\d:\d\d)?")
 
 
-#: Parts of words in Persian, in scripts of India and in emoji (Unicode 16 section 23.2), though they show nothing by themselves.
-_JOINERS: Final = "\u200c\u200d"
-
-
-def _is_text(character: str) -> bool:
-    """Not what breaks a line, hides, or turns the direction of what follows. Japanese names have a space of their own."""
-    return character.isprintable() or character in _JOINERS or category(character) == "Zs"
+_NAME_PATTERN: Final = re.compile(text.NAME)
+_LINE_PATTERN: Final = re.compile(text.LINE)
+_LINES_PATTERN: Final = re.compile(text.LINES)
 
 
 def _one_line(value: str) -> str:
-    if not all(map(_is_text, value)):
+    if not _LINE_PATTERN.fullmatch(value):
         raise field_fault("Must not contain line breaks or control characters.")
-    if value and all(character.isspace() or character in _JOINERS for character in value):
+    if value and not _NAME_PATTERN.fullmatch(value):
         raise field_fault("Must not be blank.")
     return value
 
 
 def _lines(value: str) -> str:
-    if not all(_is_text(character) or character in "\n\r\t" for character in value):
+    if not _LINES_PATTERN.fullmatch(value):
         raise field_fault("Must not contain control characters.")
     return value
 
@@ -175,8 +171,12 @@ Mode = Annotated[SignatureMode, _one_of(MODES), _spelled(MODES)]
 Order = Annotated[OrderMode, _one_of(ORDERS), _spelled(ORDERS)]
 OnFail = Annotated[OnParticipantFail, _one_of(ON_FAIL), _spelled(ON_FAIL)]
 FieldKind = Annotated[FieldType, _one_of(FIELD_TYPES), _spelled(FIELD_TYPES)]
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
-Description = Annotated[str, Field(max_length=2000), AfterValidator(_lines)]
+#: What the validators ask for, for the OpenAPI document; theirs are the sentences.
+_NAME: Final[dict[str, Any]] = {"pattern": f"^{text.NAME}$"}
+_LINES: Final[dict[str, Any]] = {"pattern": f"^{text.LINES}$"}
+
+Name = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=_NAME), AfterValidator(_one_line)]
+Description = Annotated[str, Field(max_length=2000, json_schema_extra=_LINES), AfterValidator(_lines)]
 Points = Annotated[int, BeforeValidator(_number), WithJsonSchema({"type": "number", "minimum": 0, "maximum": MAX_POINTS})]
 Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 Id = Annotated[UUID, BeforeValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
@@ -206,7 +206,7 @@ class TemplateBody(Body):
 class FieldBody(Body):
     """Where a participant signs or fills in. Positions are kept to a thousandth of a point."""
 
-    field_name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)] = Field(
+    field_name: Annotated[str, Field(min_length=1, max_length=100, json_schema_extra=_NAME), AfterValidator(_one_line)] = Field(
         description="Field functional identifier, once in a template version."
     )
     field_type: FieldKind = Field(description="What the participant puts there.")
@@ -236,9 +236,9 @@ Fields = Annotated[list[FieldBody], _at_most(MAX_FIELDS), AfterValidator(_unique
 class IdentityBody(Body):
     email: Annotated[str, AfterValidator(_email)] | None = Field(default=None, description="Required for `SIGNATURE_EMAIL`.")
     phone: Annotated[str, AfterValidator(_phone)] | None = Field(default=None, description="Required for `SIGNATURE_SMS`.")
-    document_number: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_one_line)] | None = Field(
-        default=None, description="Required for `SIGNATURE_BIOMETRIC`."
-    )
+    document_number: (
+        Annotated[str, Field(min_length=1, max_length=64, json_schema_extra=_NAME), AfterValidator(_one_line)] | None
+    ) = Field(default=None, description="Required for `SIGNATURE_BIOMETRIC`.")
 
 
 class PolicyBody(Body):

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from pydantic import TypeAdapter
 from starlette.responses import Response
 
-from api.http import MAX_KEY_CHARACTERS
+from api.http import FIRST_ANSWER_AGAIN
 from api.surfaces.partner.answers import Success
 from api.surfaces.partner.models import FailureAnswer, SuccessAnswer
 
@@ -25,15 +25,6 @@ _MEANINGS: Final[Mapping[int, str]] = {
     503: "`service_unavailable`: try again after `Retry-After` seconds, with the same idempotency key.",
 }
 
-_IDEMPOTENCY_KEY: Final = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "A repeat with the same key gives the first answer and does nothing again; the same key with another"
-    " request is refused.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS},
-}
-
 
 def documented(
     success: Success, data: Any, *errors: int, body: TypeAdapter[Any] | None = None, changes: bool = False
@@ -46,7 +37,7 @@ def documented(
     failures = {status: {"model": FailureAnswer, "description": _MEANINGS[status]} for status in statuses}
     extra: dict[str, Any] = {}
     if changes:
-        extra["parameters"] = [_IDEMPOTENCY_KEY]
+        extra["parameters"] = [FIRST_ANSWER_AGAIN]
     if body is not None:
         schema = body.json_schema(ref_template="#/components/schemas/{model}")
         extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}

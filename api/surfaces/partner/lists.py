@@ -28,8 +28,8 @@ Cursor = Annotated[
 ]
 Sort = Annotated[
     str | None,
-    WithJsonSchema({"type": "string", "enum": [SORT_FIELD, f"-{SORT_FIELD}"]}),
-    Query(description=f"`-{SORT_FIELD}` for newest first, which is the default."),
+    WithJsonSchema({"type": "string", "enum": [SORT_FIELD, f"-{SORT_FIELD}", ""]}),
+    Query(description=f"`-{SORT_FIELD}` for newest first, which is the default, also for an empty value."),
 ]
 
 R = TypeVar("R")

@@ -6,8 +6,8 @@ from typing import Any, Final
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from api.http import MAX_KEY_CHARACTERS
-from api.surfaces.sessions.access import DEFAULT_VERSION, KEY_HEADER, TOKEN_HEADER, VERSION_HEADER, VERSIONS
+from api.http import idempotency_parameter
+from api.surfaces.sessions.access import DEFAULT_VERSION, TOKEN_HEADER, VERSION_HEADER, VERSIONS
 from api.surfaces.sessions.kinds import KINDS
 from api.surfaces.sessions.problems import MEDIA_TYPE, ProblemDocument
 
@@ -79,14 +79,8 @@ _VERSION: Final = parameter(
     "header",
     enum=list(VERSIONS),
 )
-_KEY: Final = parameter(
-    KEY_HEADER,
-    "A repeat under the same key within 24 hours gives the first answer; the same key with another request is refused.",
-    "header",
-    minLength=1,
-    maxLength=MAX_KEY_CHARACTERS,
-    # Printable characters; spaces around a header's value are no part of it (RFC 9110 section 5.5).
-    pattern="^[!-~\u00a1-\u00ac\u00ae-\u00ff]([ -~\u00a1-\u00ac\u00ae-\u00ff]*[!-~\u00a1-\u00ac\u00ae-\u00ff])?$",
+_KEY: Final = idempotency_parameter(
+    "A repeat under the same key within 24 hours gives the first answer; the same key with another request is refused."
 )
 TOKEN: Final = parameter(TOKEN_HEADER, "The single-use session token. It is never logged.", "header", required=True)
 DRY_RUN: Final = parameter(

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from api.surfaces.signatures.models import Designation
-from api.surfaces.signatures.text import Email, Line, Lines, Name
+from api.text import Email, Line, Lines, Name
 from domain.envelope import MAX_MILLIPOINTS
 from domain.field import FieldType
 from domain.ids import IdError, parse_uuid

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from api.http import MAX_KEY_CHARACTERS
+from api.http import idempotency_parameter
 from api.surfaces.signatures.models import ErrorBody
 
 _MEANINGS: Final[Mapping[int, str]] = {
@@ -23,14 +23,10 @@ _MEANINGS: Final[Mapping[int, str]] = {
     503: "`service_unavailable`: try again after `Retry-After` seconds, with the same idempotency key.",
 }
 
-_IDEMPOTENCY_KEY: Final = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "A repeat with the same key does nothing again and answers 200 with the resource as it is by then."
-    " The body of a repeat is not compared with the first. Keys are the project's, for each operation its own.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS},
-}
+_IDEMPOTENCY_KEY: Final = idempotency_parameter(
+    "A repeat with the same key does nothing again and answers 200 with the resource as it is by then."
+    " The body of a repeat is not compared with the first. Keys are the project's, for each operation its own."
+)
 
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 

@@ -10,8 +10,8 @@ from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from api import text
 from api.http import MAX_BODY_BYTES, MAX_KEY_CHARACTERS
-from api.surfaces.signatures import text
 from api.surfaces.signatures.answers import Failed, Failure, Issues, absent, invalid
 from domain.ids import IdError, parse_uuid
 

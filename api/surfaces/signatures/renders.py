@@ -21,7 +21,7 @@ from api.surfaces.signatures.documentation import PDF, documented
 from api.surfaces.signatures.models import Render
 from api.surfaces.signatures.parsing import path_id, query_fault, read_body, refused
 from api.surfaces.signatures.requests import repeated
-from api.surfaces.signatures.text import NAME, SENTENCES
+from api.text import NAME, SENTENCES
 from domain.ids import milliseconds
 from domain.library import CreateDocument, DocumentKind
 from domain.personal import Personal, Subject, SubjectKind

@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from starlette.responses import Response
 
-from api.http import MAX_KEY_CHARACTERS
+from api.http import FIRST_ANSWER_AGAIN
 from api.surfaces.signing.answers import ErrorAnswer
 
 _MEANINGS: Final[Mapping[int, str]] = {
@@ -20,19 +20,6 @@ _MEANINGS: Final[Mapping[int, str]] = {
     429: "Too many requests; wait as long as `Retry-After` says. Off unless the settings name a limit.",
     500: "A fault of the service; the request id leads to its cause.",
     503: "The service cannot answer correctly now; try again.",
-}
-
-#: Printable characters of a header, blanks at the ends not counted (RFC 9110 section 5.5).
-_EDGE: Final = r"[!-~\u00a1-\u00ac\u00ae-\u00ff]"
-_PRINTABLE: Final = rf"^{_EDGE}([ -~\u00a1-\u00ac\u00ae-\u00ff]*{_EDGE})?$"
-
-_IDEMPOTENCY_KEY: Final = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "A repeat with the same key gives the first answer and does nothing again; the same key with another"
-    " request is refused.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS, "pattern": _PRINTABLE},
 }
 
 #: What the ids in paths and filters name. Numbers are spelled as strings, as in the answers.
@@ -73,7 +60,7 @@ def documented(
     )
     extra: dict[str, Any] = {}
     if changes:
-        extra["parameters"] = [_IDEMPOTENCY_KEY]
+        extra["parameters"] = [FIRST_ANSWER_AGAIN]
     if body is not None:
         schema = body.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
         extra["requestBody"] = {"required": body_required, "content": {"application/json": {"schema": schema}}}
