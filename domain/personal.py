@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from hmac import compare_digest
+from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 from uuid import UUID
 
@@ -82,10 +83,24 @@ def discloses(value: Json, salt: bytes, expected: str) -> bool:
     return compare_digest(commitment(value, salt), expected)
 
 
+#: Upper-case letters of ASCII to lower case, and nothing else.
+_LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
+
+
+def mailbox(email: str) -> str:
+    """The form of an e-mail address by which two are the same.
+
+    Whoever has verified an address may sign for it, so no two mailboxes may fall together: Unicode's folding makes one of
+    `faß.example` and `fass.example`, which are two domains (RFC 5891 section 4), and of a Kelvin sign and a `k`. Only
+    letters of ASCII are the same in both cases (RFC 4343 section 3).
+    """
+    return email.strip(" \t\r\n").translate(_LOWER)
+
+
 def person(tenant: UUID, *, email: str | None = None, phone: str | None = None, otherwise: UUID) -> Subject:
     """The subject of a person: by e-mail address, else by phone number, else by the one place they hold."""
     if email:
-        return Subject(tenant, SubjectKind.PERSON, f"email:{email.strip().casefold()}")
+        return Subject(tenant, SubjectKind.PERSON, f"email:{mailbox(email)}")
     if phone:
         return Subject(tenant, SubjectKind.PERSON, f"phone:{''.join(c for c in phone if c.isdigit() or c == '+')}")
     return Subject(tenant, SubjectKind.PERSON, f"participant:{otherwise}")

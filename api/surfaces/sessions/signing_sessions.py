@@ -44,6 +44,7 @@ from domain.actor import Actor, ActorKind, IdentityMethod
 from domain.coordination import Participate
 from domain.envelope import Envelope, EnvelopeStatus
 from domain.ids import typed_id
+from domain.personal import mailbox
 from domain.signing import OpenSession, SessionToken, SignatureMethod, SignDocuments, Signing, check_token
 from domain.signing import Session as OpenedSession
 from projections import envelopes, signers
@@ -126,18 +127,26 @@ async def _signer_of(deps: Deps, caller: UserCaller, body: NewSession) -> Signer
         candidates = await _signers_of_document(deps, caller, typed("doc", body.document_id or "", "document", "document_id"))
     for participant in candidates:
         found = await signer(deps, participant)
-        if found is not None and envelope in (None, found.signing.envelope) and _is(found, caller, body.stakeholder_id):
+        if found is not None and envelope in (None, found.signing.envelope) and _is(deps, found, caller, body.stakeholder_id):
             return found
     raise absent("signer", "document_id" if envelope is None else "signer_id")
 
 
-def _is(found: Signer, caller: UserCaller, stakeholder_id: str) -> bool:
+def _accounts_are_unambiguous(deps: Deps, caller: UserCaller) -> bool:
+    """Whether the name of an account says whose it is: a subject is one person's at its issuer alone (OpenID Connect Core
+    section 5.7), and organizations name accounts without the issuer. Whom the operator vouches for is not doubted.
+    """
+    issuers = {one.issuer for one in deps.settings.oidc_issuers if one.tenant == caller.tenant and one.mode is caller.mode}
+    return issuers <= {caller.user.issuer} or caller.user.issuer not in issuers
+
+
+def _is(deps: Deps, found: Signer, caller: UserCaller, stakeholder_id: str) -> bool:
     """Whether the caller is this signer, under this name."""
     if found.signing.tenant != caller.tenant or found.stakeholder_id != stakeholder_id:
         return False
     email = caller.user.email
-    by_email = email is not None and found.email is not None and email.strip().casefold() == found.email.strip().casefold()
-    if not by_email and found.user != caller.user.subject:
+    by_email = email is not None and found.email is not None and mailbox(email) == mailbox(found.email)
+    if not by_email and not (found.user == caller.user.subject and _accounts_are_unambiguous(deps, caller)):
         return False
     check_owner(caller, found.signing.tenant, found.signing.mode, "signer")
     return True

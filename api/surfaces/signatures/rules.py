@@ -2,6 +2,7 @@
 
 from api.surfaces.signatures.bodies import CreateBody, RecipientBody
 from api.surfaces.signatures.parsing import Faults
+from domain.personal import mailbox
 
 
 def signs(recipient: RecipientBody) -> bool:
@@ -29,6 +30,6 @@ def _check_persons(body: CreateBody, faults: Faults) -> None:
     """One person holds one place among those who sign, and one among those who get a copy."""
     first: dict[tuple[bool, str], int] = {}
     for index, recipient in enumerate(body.recipients):
-        earlier = first.setdefault((signs(recipient), recipient.email.strip().casefold()), index)
+        earlier = first.setdefault((signs(recipient), mailbox(recipient.email)), index)
         if earlier != index:
             faults.add(("recipients", index), f"The same person as recipients[{earlier}]")
