@@ -4,19 +4,17 @@ What the domain decided once is copied with fresh ids and times, hashed and chai
 for the place where they then stand. The log that comes of it is as legal as the one it was made from.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 
 from domain.entry import NO_PREVIOUS, decode, format_time, leaf_hash
-from domain.ids import uuid7
 from domain.personal import Disclosure, Subject
 from infrastructure.append import SealedDisclosure
 from infrastructure.database import connect
@@ -45,20 +43,23 @@ class RememberingVault(Vault):
         self.sealed.update(disclosures)
         return await super().seal(disclosures)
 
+    async def forgetting(self, disclosures: Sequence[tuple[Reference, Disclosure]]) -> tuple[SealedDisclosure, ...]:
+        """As `seal`, for what is not to be copied again."""
+        return await super().seal(disclosures)
+
 
 @dataclass
 class _Fresh:
     """New ids for old ones, but for those that are kept."""
 
     kept: frozenset[bytes]
-    at: datetime
     known: dict[bytes, bytes] = field(default_factory=dict)
 
     def of(self, old: bytes) -> bytes:
         if old in self.kept:
             return old
         if old not in self.known:
-            self.known[old] = str(uuid7(self.at, os.urandom(10))).encode()
+            self.known[old] = str(uuid4()).encode()
         return self.known[old]
 
     def id(self, old: UUID) -> UUID:
@@ -80,10 +81,13 @@ async def multiply(
     known = frozenset(str(id).encode() for id in kept)
     with connect(owner_url) as conn:
         originals, groups = _rows(conn), Random(7).sample(groups, len(groups))
+        disclosures = tuple(vault.sealed.items())
         left = round(len(groups) * (times - 1))
         while left > 0:
             chosen = {stream for group in groups[:left] for stream in group}
-            await _copy(conn, vault, [row for row in originals if row[1] in chosen], chosen, known)
+            fresh = _Fresh(known)
+            rows = [row for row in originals if row[1] in chosen]
+            await _copy(conn, fresh, rows, vault, [one for one in disclosures if one[0].stream in chosen])
             advance(min(left, len(groups)))
             left -= len(groups)
         conn.execute("TRUNCATE heads")
@@ -97,13 +101,16 @@ def _rows(conn: psycopg.Connection[Any]) -> list[Row]:
 
 
 async def _copy(
-    conn: psycopg.Connection[Any], vault: RememberingVault, originals: Sequence[Row], streams: set[UUID], kept: frozenset[bytes]
+    conn: psycopg.Connection[Any],
+    fresh: _Fresh,
+    originals: Sequence[Row],
+    vault: RememberingVault,
+    disclosures: Sequence[tuple[Reference, Disclosure]],
 ) -> None:
     head = conn.execute("SELECT position, at FROM log_head").fetchone()
     assert head is not None
-    fresh = _Fresh(kept, head[1])
     rows = list(_renewed(originals, fresh, *head))
-    sealed = await vault.seal([_moved(fresh, *one) for one in list(vault.sealed.items()) if one[0].stream in streams])
+    sealed = await vault.forgetting([_moved(fresh, *one) for one in disclosures])
     with conn.transaction(), conn.cursor() as cursor:
         with cursor.copy("COPY log (position, stream, version, type, leaf, entry) FROM STDIN (FORMAT BINARY)") as copy:
             copy.set_types(["int8", "uuid", "int8", "text", "bytea", "bytea"])
