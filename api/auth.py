@@ -13,7 +13,7 @@ from uuid import UUID
 from starlette.requests import Request
 
 from api.deps import ApiKey, Deps, IssuerUnreachable, Key, TokenExpired, TokenOfAnotherKind, TokenRefused, User
-from api.http import idempotency_key
+from api.http import idempotency_key, note_accepted
 from domain.actor import Actor, ActorKind, Mode
 
 #: Where a bearer stands, but for the partner's surface.
@@ -93,7 +93,7 @@ async def project(request: Request, deps: Deps) -> Caller:
     secret = _shown(request)
     if not secret.startswith(_PROJECT):
         raise Denied(_other_than(secret))
-    return _of_key(ActorKind.PROJECT_KEY, await deps.identity.project(secret))
+    return _of_key(request, ActorKind.PROJECT_KEY, await deps.identity.project(secret))
 
 
 async def organization(request: Request, deps: Deps) -> Caller:
@@ -101,7 +101,7 @@ async def organization(request: Request, deps: Deps) -> Caller:
     secret = _shown(request)
     if not secret.startswith(_ORGANIZATION):
         raise Denied(_other_than(secret))
-    return _of_key(ActorKind.ORGANIZATION_KEY, await deps.identity.organization(secret))
+    return _of_key(request, ActorKind.ORGANIZATION_KEY, await deps.identity.organization(secret))
 
 
 async def user(request: Request, deps: Deps) -> UserCaller:
@@ -109,7 +109,7 @@ async def user(request: Request, deps: Deps) -> UserCaller:
     token = _shown(request)
     if not _JWT.fullmatch(token):
         raise Denied(_other_than(token))
-    return await _user(token, deps)
+    return await _user(request, token, deps)
 
 
 async def administrator(request: Request, deps: Deps, header: str = AUTHORIZATION) -> Caller:
@@ -117,7 +117,7 @@ async def administrator(request: Request, deps: Deps, header: str = AUTHORIZATIO
     token = _shown(request, header)
     if not _JWT.fullmatch(token):
         raise Denied(_other_than(token))
-    return _administrator(token, deps)
+    return _administrator(request, token, deps)
 
 
 async def partner(request: Request, deps: Deps) -> Caller:
@@ -130,6 +130,7 @@ async def partner(request: Request, deps: Deps) -> Caller:
     key = await deps.identity.partner(tenants[0], secrets[0])
     if key is None:
         raise Denied(Reason.UNKNOWN)
+    note_accepted(request)
     return Caller(key.tenant, Mode.LIVE, Actor(ActorKind.PARTNER_KEY, key.id))
 
 
@@ -153,11 +154,11 @@ async def anyone(request: Request, deps: Deps) -> Caller | None:
     if not _JWT.fullmatch(secret):
         raise Denied(_other_than(secret))
     try:
-        return await _user(secret, deps)
+        return await _user(request, secret, deps)
     except Denied as denied:
         if denied.reason is not Reason.WRONG_KIND:
             raise
-    return _administrator(secret, deps)
+    return _administrator(request, secret, deps)
 
 
 def _bearer(request: Request, header: str) -> str | None:
@@ -184,27 +185,30 @@ def _other_than(credential: str) -> Reason:
     return Reason.WRONG_KIND if typed or _JWT.fullmatch(credential) else Reason.UNKNOWN
 
 
-def _of_key(kind: ActorKind, key: ApiKey | None) -> Caller:
+def _of_key(request: Request, kind: ActorKind, key: ApiKey | None) -> Caller:
     if key is None:
         raise Denied(Reason.UNKNOWN)
+    note_accepted(request)
     return Caller(key.tenant, key.mode, Actor(kind, key.id))
 
 
-async def _user(token: str, deps: Deps) -> UserCaller:
+async def _user(request: Request, token: str, deps: Deps) -> UserCaller:
     try:
         found = await deps.identity.user(token)
     except IssuerUnreachable as err:
         raise Denied(Reason.ISSUER_UNREACHABLE) from err
     except TokenRefused as err:
         raise Denied(_why(err)) from err
+    note_accepted(request)
     return UserCaller(found.tenant, found.mode, Actor(ActorKind.USER, found.id), found)
 
 
-def _administrator(token: str, deps: Deps) -> Caller:
+def _administrator(request: Request, token: str, deps: Deps) -> Caller:
     try:
         found = deps.identity.recognise_administrator(token)
     except TokenRefused as err:
         raise Denied(_why(err)) from err
+    note_accepted(request)
     return Caller(found.tenant, Mode.LIVE, Actor(ActorKind.ADMINISTRATOR, found.subject))
 
 

@@ -74,6 +74,16 @@ def note_header(scope: Scope, name: str, value: str) -> None:
     scope["state"]["answer_headers"][name.lower().encode()] = value.encode("latin-1")
 
 
+def note_accepted(request: Request) -> None:
+    """Says of a request that the credential it shows holds. Rate limits take nothing else for it but a success."""
+    request.scope.setdefault("state", {})["credential_accepted"] = True
+
+
+def was_accepted(scope: Scope) -> bool:
+    """Whether `note_accepted` was told of this request."""
+    return bool(scope.get("state", {}).get("credential_accepted"))
+
+
 class RequestLimits:
     """Middleware of a surface: refuses bodies that are too large, and gives the request's id where `Labels` does not yet.
 

@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.deps import Deps
-from api.http import App, Message, Receive, Scope, Send, client_address, note_header
+from api.http import App, Message, Receive, Scope, Send, client_address, note_header, was_accepted
 from infrastructure.rates import Rate
 
 #: Credentials, and addresses, that are remembered; the ones seen longest ago are forgotten first. About 20 MB when full.
@@ -151,9 +151,10 @@ class Remembered:
 class RateLimits:
     """Middleware: refuses the requests of whoever sends too many.
 
-    A credential is known by its SHA-256, never by itself. Until an answer has accepted it, its refusals
-    (401) count against the client's address, as requests without credential do; an address that has none
-    left is refused with any credential that was not accepted before.
+    A credential is known by its SHA-256, never by itself. Until it was accepted, its requests count against the
+    client's address, as those without credential do; an address that has none left is refused with any credential
+    that was not accepted before. Accepted is what the surface says it recognised, or answered with a success: an
+    absent path is 404 for whatever is made up.
     """
 
     def __init__(
@@ -218,7 +219,7 @@ class RateLimits:
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
-                if message["status"] != 401:
+                if message["status"] < 400 or was_accepted(request.scope):
                     own.proven = True
                 elif not own.proven:
                     self._credentials.forget(known)

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from api.deps import Deps
-from api.http import Labels, RequestLimits, request_id
+from api.http import Labels, RequestLimits, note_accepted, request_id
 from api.limits import NOTHING, Allowance, Presented, RateLimits, Remembered, shown
 from infrastructure.clock import FixedClock
 from infrastructure.rates import DEFAULTS, Rate
@@ -44,11 +44,14 @@ class Surface:
         async def route(request: Request) -> Response:
             if request.url.path == "/broken":
                 raise RuntimeError
+            if request.url.path == "/refused":
+                note_accepted(request)
+                return Response(status_code=409)
             return Response(status_code=200 if request.headers.get("authorization", "").endswith("good") else 401)
 
         settings = Settings.read({"COUNTERSIGN_RATE_LIMITS": self.limits, "COUNTERSIGN_TRUSTED_PROXIES": "10.0.0.0/8"})
         self.deps = cast(Deps, SimpleNamespace(settings=settings, clock=FixedClock(NOW), random=bytes))
-        app = Starlette(routes=[Route("/", route), Route("/broken", route)])
+        app = Starlette(routes=[Route("/", route), Route("/broken", route), Route("/refused", route)])
         app.add_middleware(
             RateLimits,
             deps=self.deps,
@@ -176,6 +179,19 @@ def test_guessing_is_limited_although_each_guess_is_another_credential() -> None
     surface = Surface()
     assert [surface.send(f"sk_live_{number}").status_code for number in range(4)] == [401, 401, 429, 429]
     assert surface.statuses(1, "sk_live_new-good") == [429], "nothing tells it from a guess"
+
+
+def test_a_guess_is_not_accepted_by_an_answer_that_anybody_gets() -> None:
+    surface = Surface()
+    assert [surface.send(f"sk_live_{number}", "/absent").status_code for number in range(4)] == [404, 404, 429, 429]
+    assert surface.send("sk_live_0").status_code == 429
+
+
+def test_a_credential_that_was_recognised_is_accepted_whatever_the_answer() -> None:
+    surface = Surface()
+    assert surface.send("sk_live_a-good", "/refused").status_code == 409
+    assert surface.statuses(3) == [401, 401, 429]
+    assert surface.statuses(1, "sk_live_a-good") == [200]
 
 
 def test_guesses_of_others_do_not_shut_out_a_credential_that_was_accepted() -> None:

@@ -8,7 +8,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
 
 from api.deps import Key
-from api.http import idempotency_key
+from api.http import idempotency_key, note_accepted
 from api.surfaces.partner.answers import Failed, Failure, deps_of, identify
 from domain.actor import Actor, ActorKind, Mode
 
@@ -55,6 +55,7 @@ async def _partner(
     key = await deps_of(request).identity.partner(tenant, secret)
     if key is None:
         raise Failed(_unauthorized("The tenant or the credential is not valid."))
+    note_accepted(request)
     identify(request, key.tenant)
     return Caller(key.tenant, Actor(ActorKind.PARTNER_KEY, key.id))
 
@@ -66,6 +67,7 @@ async def _administrator(request: Request, header: Annotated[str | None, Securit
     bearer = deps_of(request).identity.bearer(token.strip())
     if bearer is None:
         raise Failed(_unauthorized("The token is not valid."))
+    note_accepted(request)
     identify(request, bearer.tenant)
     if not bearer.administrator:
         raise Failed(forbidden("The token is not an administrator's."))
