@@ -297,6 +297,19 @@ class TestDenied:
             assert theirs.status_code == 404, who
             assert plain(theirs, estate.ids) == plain(ask(estate, operation, estate.people[who], nothing), nothing), who
 
+    @pytest.mark.parametrize("operation", [it for it in KNOWN if RULES[it].who is Who.APPOINTED], ids=" ".join)
+    def test_without_an_appointment(self, estate: Estate, operation: Operation) -> None:
+        for who in ("jordan", "member", "stranger"):
+            assert ask(estate, operation, estate.people[who], estate.ids).status_code == 403, who
+
+    @pytest.mark.parametrize("operation", [it for it in KNOWN if RULES[it].who is Who.MEMBER and RULES[it].ids], ids=" ".join)
+    def test_for_somebody_who_is_no_member_it_is_absent(self, estate: Estate, operation: Operation) -> None:
+        nothing = absent(estate.ids)
+        for who in ("jordan", "stranger"):
+            theirs, none = (ask(estate, operation, estate.people[who], ids) for ids in (estate.ids, nothing))
+            assert theirs.status_code == 404
+            assert plain(theirs, estate.ids) == plain(none, nothing), who
+
     @pytest.mark.parametrize("operation", [it for it in KNOWN if RULES[it].who is Who.TOKEN], ids=" ".join)
     def test_with_another_sessions_token(self, estate: Estate, operation: Operation) -> None:
         rule = RULES[operation]
@@ -326,5 +339,5 @@ def test_whoever_it_is_for_is_not_denied(estate: Estate, operation: Operation) -
         response = ask(estate, operation, headers, estate.ids)
         assert response.status_code not in (401, 403, 404), response.text
         assert response.status_code < 500
-        if "application/json" in response.headers.get("content-type", ""):
+        if response.content and "application/json" in response.headers.get("content-type", ""):
             json.loads(response.text)

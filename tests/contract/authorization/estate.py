@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import httpx
 
 from domain.actor import Mode
+from domain.directory import AddCompany, AddLocation
 from domain.entry import decode, leaf_hash
 from domain.envelope import Envelope
 from domain.ids import event_id, typed_id
@@ -144,6 +145,25 @@ def _of_signing(estate: Estate) -> None:
         "package_signer": sent["signers"][0]["id"],
         "draft": draft["signing"]["id"],
         "spare_package": spare["signing"]["id"],
+    }
+    company = dealers.world.deps.new_id()
+    dealers.direct(AddCompany(dealers.organization, company, dealers.named("Dealers North Ltd")))
+    dealers.direct(AddLocation(dealers.organization, north := dealers.world.deps.new_id(), dealers.named("port"), company))
+    dealers.places["port"] = north
+    (shown,) = boss("GET", "/v1/signing/companies").body["companies"]
+    (organization,) = boss("GET", "/v1/signing/organizations").body["organizations"]
+    located = estate.position(estate.partner.template())
+    admin = dealers.admin("located")
+    assert admin("PATCH", f"/v1/signing/manager/templates/{located}", {"locationId": location}).status == 200
+    flow = boss("POST", "/v1/signing/manager/flows", {"locationId": location, "name": "Sale"}).body["flow"]["id"]
+    chattels = [boss("POST", "/v1/documents", {"title": "A car", "chattelType": "vehicle"}).body["document"]["id"] for _ in "12"]
+    estate.ids |= {
+        "company": shown["id"],
+        "organization": organization["id"],
+        "located_template": located,
+        "flow": flow,
+        "chattel": chattels[0],
+        "spare_chattel": chattels[1],
     }
     estate.people |= {
         "boss": boss.headers,

@@ -185,6 +185,65 @@ SIGNING: Mapping[tuple[str, str, str], Rule] = {
     ),
 }
 
+_TEMPLATES, _FLOWS = "/v1/signing/manager/templates", "/v1/signing/manager/flows"
+_LOCATED = {"templateId": "located_template"}
+
+#: The signing surface's reads of the directory, templates, flows, the library and the workspace.
+AROUND: Mapping[tuple[str, str, str], Rule] = {
+    ("signing", "get", "/v1/signing/organizations"): Rule(Who.APPOINTED),
+    ("signing", "get", "/v1/signing/companies"): Rule(Who.APPOINTED),
+    ("signing", "get", "/v1/signing/companies/{companyId}"): Rule(Who.APPOINTED, {"companyId": "company"}),
+    ("signing", "get", "/v1/signing/manager/locations"): Rule(Who.APPOINTED),
+    ("signing", "get", "/v1/signing/manager/locations/{locationId}"): Rule(Who.APPOINTED, {"locationId": "location"}),
+    **dict(
+        (
+            _managers(_TEMPLATES, "get", Tier.READ, Module.TEMPLATES),
+            _managers(f"{_TEMPLATES}/{{templateId}}", "get", Tier.READ, Module.TEMPLATES, ids=_LOCATED),
+            _managers(
+                f"{_TEMPLATES}/{{templateId}}",
+                "patch",
+                Tier.WRITE,
+                Module.TEMPLATES,
+                ids=_LOCATED,
+                body=lambda ids: {"name": "Renamed"},
+            ),
+            _managers(f"{_TEMPLATES}/{{templateId}}/duplicate", "post", Tier.WRITE, Module.TEMPLATES, ids=_LOCATED, body=_none),
+            _managers(_FLOWS, "get", Tier.READ, Module.FLOWS),
+            _managers(
+                _FLOWS,
+                "post",
+                Tier.WRITE,
+                Module.FLOWS,
+                body=lambda ids: {"locationId": ids["location"], "name": "Another"},
+                refers=True,
+            ),
+            _managers(f"{_FLOWS}/{{flowId}}", "get", Tier.READ, Module.FLOWS, ids={"flowId": "flow"}),
+            _managers(
+                f"{_FLOWS}/{{flowId}}",
+                "patch",
+                Tier.WRITE,
+                Module.FLOWS,
+                ids={"flowId": "flow"},
+                body=lambda ids: {"name": "Renamed"},
+            ),
+        )
+    ),
+    ("signing", "get", "/v1/documents"): Rule(Who.USER),
+    ("signing", "post", "/v1/documents"): Rule(Who.USER, body=lambda ids: {"title": "A car", "chattelType": "vehicle"}),
+    ("signing", "get", "/v1/documents/{id}"): Rule(Who.OWNER, {"id": "chattel"}),
+    ("signing", "patch", "/v1/documents/{id}"): Rule(Who.OWNER, {"id": "chattel"}, lambda ids: {"title": "Another"}),
+    ("signing", "delete", "/v1/documents/{id}"): Rule(Who.OWNER, {"id": "spare_chattel"}),
+    ("signing", "put", "/v1/documents/{id}/file"): Rule(Who.OWNER, {"id": "chattel"}, content=b"%PDF-"),
+    ("signing", "get", "/v1/documents/{id}/comments"): Rule(Who.OWNER, {"id": "chattel"}),
+    ("signing", "post", "/v1/documents/{id}/comments"): Rule(Who.OWNER, {"id": "chattel"}, lambda ids: {"text": "Seen."}),
+    ("signing", "get", "/v1/workspace/memberships"): Rule(Who.USER),
+    ("signing", "get", "/v1/workspace/active-org-id"): Rule(Who.USER),
+    ("signing", "get", "/v1/workspace/active-org"): Rule(Who.USER),
+    ("signing", "get", "/v1/workspace/organizations/{organizationId}"): Rule(Who.MEMBER, {"organizationId": "organization"}),
+    ("signing", "get", "/v1/workspace/profile"): Rule(Who.USER),
+    ("signing", "get", "/v1/workspace/menu-core"): Rule(Who.USER),
+}
+
 _ID = {"id": "signature"}
 
 SIGNATURES: Mapping[tuple[str, str, str], Rule] = {
@@ -258,4 +317,4 @@ FILES: Mapping[tuple[str, str, str], Rule] = {
     ("signer", "post", "/sign/{session}/decline"): Rule(Who.TOKEN, {"session": "spare_session"}, _none),
 }
 
-RULES: Mapping[tuple[str, str, str], Rule] = {**PARTNER, **SIGNING, **SIGNATURES, **SESSIONS, **LEDGER, **FILES}
+RULES: Mapping[tuple[str, str, str], Rule] = {**PARTNER, **SIGNING, **AROUND, **SIGNATURES, **SESSIONS, **LEDGER, **FILES}
