@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,7 +16,7 @@ from api.surfaces.sessions import disclosure
 from api.surfaces.sessions.access import absent, callers_key, check_owner, deps_of, dry_run, organization, typed
 from api.surfaces.sessions.disclosure import CURRENT, TEXT, consent_stream
 from api.surfaces.sessions.documentation import documented
-from api.surfaces.sessions.models import unix_seconds
+from api.surfaces.sessions.models import Record, unix_seconds
 from api.surfaces.sessions.people import text
 from api.surfaces.sessions.validation import Body, Line, StakeholderId, Text, Time, fault, moment, parse
 from domain import consent as consents
@@ -65,7 +65,7 @@ class Withdrawal(Body):
     reason: Text | None = None
 
 
-class ConsentRecord(BaseModel):
+class ConsentRecord(Record):
     """A stakeholder's consent. Times are Unix seconds; what was erased is null."""
 
     consent_id: str
@@ -88,7 +88,7 @@ class ConsentRecord(BaseModel):
     legal_basis: Literal["esra_consent"] = "esra_consent"
 
 
-class Disclosure(BaseModel):
+class Disclosure(Record):
     """The text that stakeholders consent to. `disclosure_packet_hash` is the SHA-256 of `text` in UTF-8."""
 
     object: Literal["disclosure"] = "disclosure"

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
-from api.surfaces.sessions.models import EnvelopeStatusWord, Session
+from api.surfaces.sessions.models import EnvelopeStatusWord, Record, Session
 from api.surfaces.sessions.validation import (
     Body,
     DocumentId,
@@ -89,7 +89,7 @@ class DeclineReason(Body):
     reason: Text | None = None
 
 
-class EnvelopeSigner(BaseModel):
+class EnvelopeSigner(Record):
     """A signer's place in an envelope. What was erased, or never given, is null."""
 
     id: str
@@ -106,7 +106,7 @@ class EnvelopeSigner(BaseModel):
     signing_session: str | Session = Field(description="The session's id; with `expand[]=signers` the session itself.")
 
 
-class EnvelopeDocument(BaseModel):
+class EnvelopeDocument(Record):
     """A document as it is in an envelope. The hashes are SHA-256, 64 hex digits."""
 
     id: str
@@ -117,7 +117,7 @@ class EnvelopeDocument(BaseModel):
     executed_sha256: str | None = Field(description="Of the signed file, once there is one.")
 
 
-class SigningEnvelope(BaseModel):
+class SigningEnvelope(Record):
     """An envelope: documents, those who sign them, and how far they have come. Times are Unix seconds."""
 
     id: str
@@ -140,7 +140,7 @@ class SigningEnvelope(BaseModel):
     signers: list[EnvelopeSigner]
 
 
-class EnvelopeList(BaseModel):
+class EnvelopeList(Record):
     """A page of envelopes, newest first."""
 
     object: Literal["list"] = "list"
@@ -150,7 +150,7 @@ class EnvelopeList(BaseModel):
     next_cursor: str | None = Field(description="For `starting_after`, while there is more.")
 
 
-class Declined(BaseModel):
+class Declined(Record):
     """What came of a decline."""
 
     session: Session

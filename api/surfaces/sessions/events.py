@@ -4,7 +4,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,7 +27,7 @@ from api.surfaces.sessions.documentation import documented, expand_parameter
 from api.surfaces.sessions.envelopes import read_envelope
 from api.surfaces.sessions.event_words import WORDS, About, Word
 from api.surfaces.sessions.lists import expansions
-from api.surfaces.sessions.models import unix_seconds
+from api.surfaces.sessions.models import Record, unix_seconds
 from api.surfaces.sessions.people import signer
 from domain.actor import ActorKind, Mode
 from domain.envelope import Envelope
@@ -49,22 +49,22 @@ _PREFIXES: Final[dict[About, str]] = {
 }
 
 
-class EventData(BaseModel):
+class EventData(Record):
     object: dict[str, Any] = Field(description="`id` and `object_type`; with `expand[]=data.object` the resource as it is now.")
 
 
-class EventRequest(BaseModel):
+class EventRequest(Record):
     id: str | None
     idempotency_key: str | None
 
 
-class Attribution(BaseModel):
+class Attribution(Record):
     human_principal_id: str | None
     agent_id: str | None
     token_id: str | None
 
 
-class Event(BaseModel):
+class Event(Record):
     """An event. `sequence` grows along the log; the last four members let anyone recompute the chain."""
 
     id: str
@@ -84,7 +84,7 @@ class Event(BaseModel):
     entry: str = Field(description="The canonical bytes that are hashed (RFC 8785).")
 
 
-class ApiVersion(BaseModel):
+class ApiVersion(Record):
     id: str
     object: Literal["api_version"] = "api_version"
     major: Literal["v1"] = "v1"
@@ -92,7 +92,7 @@ class ApiVersion(BaseModel):
     default: bool = Field(description="Whether it is used where a request names none.")
 
 
-class VersionList(BaseModel):
+class VersionList(Record):
     """The dated versions of this API, oldest first."""
 
     object: Literal["list"] = "list"

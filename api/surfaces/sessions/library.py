@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, Field
 
 from api.auth import Caller
 from api.deps import Deps, Reference
-from api.surfaces.sessions.models import unix_seconds
+from api.surfaces.sessions.models import Record, unix_seconds
 from api.surfaces.sessions.people import member, text
 from api.surfaces.sessions.validation import Body, EntityId, Line, Metadata, fault
 from domain.actor import Mode
@@ -53,7 +53,7 @@ class NewDocument(Body):
     metadata: Metadata | None = None
 
 
-class LibraryItem(BaseModel):
+class LibraryItem(Record):
     """A document. It is `final` once its PDF is stored, and `signed` once an envelope with it is completed."""
 
     id: str
@@ -76,7 +76,7 @@ class LibraryItem(BaseModel):
     upload_expires_in: int | None = Field(description="Seconds.")
 
 
-class DocumentList(BaseModel):
+class DocumentList(Record):
     """A page of documents, newest first."""
 
     object: Literal["list"] = "list"

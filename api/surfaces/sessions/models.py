@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from api.surfaces.sessions.validation import Body, DocumentId, EnvelopeId, SignerId, StakeholderId, fault
 from domain.canonical import CanonicalError, canonical
@@ -104,13 +104,19 @@ SessionStatus = Literal["pending", "completed", "declined", "failed", "cancelled
 EnvelopeStatusWord = Literal["draft", "sent", "partially_signed", "completed", "declined", "voided", "expired", "failed"]
 
 
-class Target(BaseModel):
+class Record(BaseModel):
+    """What is answered: every member is always there, and the document says so."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class Target(Record):
     document_id: str | None = Field(description="The document that the session was asked for. Null: it is for the envelope.")
     signing_envelope_id: str
     signer_id: str
 
 
-class Session(BaseModel):
+class Session(Record):
     """A signing session: the right to complete one slot of an envelope."""
 
     id: str
@@ -135,7 +141,7 @@ class Session(BaseModel):
     livemode: bool
 
 
-class Provenance(BaseModel):
+class Provenance(Record):
     """How the act was observed. The hashes are salted commitments; null is what was not observed."""
 
     identity: str
@@ -144,7 +150,7 @@ class Provenance(BaseModel):
     client_metadata_hash: str | None
 
 
-class SignedDocument(BaseModel):
+class SignedDocument(Record):
     """One signature as it stands in the log. `hash` is the entry's leaf hash (RFC 6962 section 2.1)."""
 
     document_id: str
@@ -155,7 +161,7 @@ class SignedDocument(BaseModel):
     hash: str
 
 
-class ProcessHead(BaseModel):
+class ProcessHead(Record):
     """The process's last entry after this: whoever keeps it can tell later whether the record was changed."""
 
     process_id: str
@@ -165,7 +171,7 @@ class ProcessHead(BaseModel):
     recorded_at: str
 
 
-class Acknowledgement(BaseModel):
+class Acknowledgement(Record):
     """The evidence of the completion. The attestation and the address themselves are disclosures, kept apart."""
 
     id: str
@@ -183,7 +189,7 @@ class Acknowledgement(BaseModel):
     head: ProcessHead
 
 
-class Completed(BaseModel):
+class Completed(Record):
     session: Session
     acknowledgement: Acknowledgement
     envelope_status: EnvelopeStatusWord
