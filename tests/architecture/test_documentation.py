@@ -119,6 +119,8 @@ def answered(surface: str) -> dict[str, Json]:
                 waiting += members.values()
             case list() as items:
                 waiting += items
+            case _:
+                pass
     return found
 
 
