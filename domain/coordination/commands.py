@@ -67,13 +67,15 @@ class AddParticipant:
     """Adds a participant to a draft.
 
     `persons` says who the participants so far are, as far as the caller knows: facts that are read
-    back do not. One person gets no second place.
+    back do not. One person gets no second place. With `looked_at`, the participants that the caller has
+    seen, somebody added meanwhile is a Conflict: that may be the same person.
     """
 
     envelope: UUID
     slot: Slot
     process: ProcessCreated
     persons: Mapping[UUID, Subject] = field(default_factory=lambda: MappingProxyType({}))
+    looked_at: frozenset[UUID] | None = None
 
 
 @dataclass(frozen=True, slots=True)

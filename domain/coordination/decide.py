@@ -33,6 +33,7 @@ from domain.envelope import (
     OnParticipantFail,
 )
 from domain.errors import (
+    Conflict,
     DuplicateParticipant,
     EnvelopeClosed,
     EnvelopeNotFound,
@@ -279,6 +280,8 @@ def _send(work: _Working, envelope: UUID) -> None:
 def _add_participant(work: _Working, command: AddParticipant) -> None:
     who, process = command.slot.participant, command.process
     if work.envelope is not None and who not in work.envelope.slots:
+        if command.looked_at is not None and not command.looked_at.issuperset(work.envelope.slots):
+            raise Conflict
         known = [command.persons.get(other) for other in work.envelope.slots]
         _refuse_same_person([*known, _person_of(process)])
     before = len(work.facts)

@@ -241,7 +241,7 @@ def added_signer(
     )
     slot = Slot(who, place, tuple(document.id for document in chosen), body.role)
     persons = {other: person(caller.tenant, email=email, otherwise=other) for other, email in emails.items()}
-    return AddParticipant(envelope.id, slot, process, persons)
+    return AddParticipant(envelope.id, slot, process, persons, frozenset(row.id for row in people))
 
 
 def _of(known: dict[int, T], id: str | int, what: str) -> T:

@@ -1,6 +1,7 @@
 """Managers' packages: drafted, filled, activated, cancelled, and their signers reminded."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
+from api.auth import UserCaller
 from api.deps import Answer, Deps, Key, Outcome
 from api.http import send_answer
 from api.surfaces.signing.access import Once, User, number
@@ -44,6 +46,7 @@ from api.surfaces.signing.sources import library_source, template_source
 from domain.coordination import CancelEnvelope, PackageCommand, RemindEnvelope, SendEnvelope
 from domain.directory import Module, Place, Tier
 from domain.envelope import Envelope, EnvelopeStatus
+from domain.errors import Conflict
 from domain.signing import ProcessCreated
 from projections import directory, documents, envelopes, signers
 from projections.directory import LocationRow
@@ -55,6 +58,9 @@ router: Final = APIRouter(prefix="/v1/signing/manager/signings", tags=["Manager 
 
 #: Rows of a list, as documented for administrators.
 MAX_SIGNINGS: Final = 500
+
+#: How often a signer is added anew after others were added in the same moment.
+MAX_TRIES: Final = 5
 
 _READ_MODELS: Final = frozenset(("envelopes", "signers", "directory"))
 
@@ -264,7 +270,16 @@ async def add_document(request: Request, caller: User, signingId: str, key: Once
 async def add_signer(request: Request, caller: User, signingId: str, key: Once) -> Response:  # noqa: N803
     """A person with what they are to sign. One person signs a package once."""
     body = await read(request, SignerBody)
-    found = await managed(request, await visitor_of(request, caller), signingId, Tier.WRITE)
+    for _ in range(MAX_TRIES - 1):
+        with suppress(Conflict):  # somebody was added since the signers were looked at
+            return await _add_signer(request, caller, signingId, body, key)
+        if key is not None and (first := await deps_of(request).ledger.answered(key)) is not None:
+            return send_answer(first)
+    return await _add_signer(request, caller, signingId, body, key)
+
+
+async def _add_signer(request: Request, caller: UserCaller, signing_id: str, body: SignerBody, key: Key | None) -> Response:
+    found = await managed(request, await visitor_of(request, caller), signing_id, Tier.WRITE)
     known = await found.deps.reveal({str(row.id): row.email for row in found.signers})
     emails = {row.id: email for row in found.signers if isinstance(email := known[str(row.id)], str)}
     command = added_signer(found.deps, found.visitor, found.envelope, found.documents, found.signers, emails, body)
