@@ -218,10 +218,9 @@ class _Bench:
         asked = [self._question(surface, path, recipe, found) for surface, path in known for recipe in RECIPES[surface, path]]
         questions = [*await self._answered([one for one in asked if one is not None]), *self._peers(found)]
         await self._measure(questions)
-        far = [one for count, of in zip(counts, LISTS, strict=True) if (one := await self._far(of, count)) is not None]
-        self._progress.stop()
         _print_reads(questions, self._options.clients, self._options.rounds)
         _print_peers({one.name: one for one in questions}, self._options.clients)
+        far = [one for count, of in zip(counts, LISTS, strict=True) if (one := await self._far(of, count)) is not None]
         _print_pages(far)
         for fault in self._faults:
             print(f"NOT MEASURED: {fault}")
@@ -363,7 +362,9 @@ async def _time(question: Question, clients: int, seconds: float) -> None:
 
 def _print_reads(questions: Sequence[Question], clients: Sequence[int], rounds: int) -> None:
     width = max(len(one.name) for one in questions)
-    print(f"\nreads per second (median of {rounds} rounds), and latency in ms at the 50th and 95th percentile")
+    print(
+        f"\nreads per second (median of {rounds} round{'s' if rounds > 1 else ''}), and latency in ms at the 50th and 95th percentile"
+    )
     print(
         f"{'':{width}}"
         + "".join(f"   {f'{count} clients' if count > 1 else '1 client':>10}     p50     p95" for count in clients)
