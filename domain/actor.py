@@ -52,6 +52,11 @@ class IdentityMethod(StrEnum):
     PASSWORD = "password"
     AGENT = "agent"
 
+    @property
+    def signed_in(self) -> bool:
+        """Whether the participant signed in as a person. Whoever has a token may have it from the participant."""
+        return self in (IdentityMethod.OIDC, IdentityMethod.PASSWORD)
+
 
 @dataclass(frozen=True, slots=True)
 class Provenance:

@@ -315,7 +315,7 @@ class SigningClosed(Refusal):
 @dataclass(eq=False)
 class HumanSignatureRequired(Refusal):
     code = "human-signature-required"
-    sentence = "This participant has to sign in person; an agent may not."
+    sentence = "This participant has to sign in as a person; a token alone, or an agent, does not do."
 
 
 @dataclass(eq=False)

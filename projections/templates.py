@@ -342,15 +342,28 @@ async def by_number(conn: AsyncConnection, tenant: UUID, mode: Mode, number: int
 
 
 async def located(
-    conn: AsyncConnection, tenant: UUID, mode: Mode, locations: Collection[UUID] | None, *, limit: int = MOST_LISTED
+    conn: AsyncConnection,
+    tenant: UUID,
+    mode: Mode,
+    locations: Collection[UUID] | None,
+    *,
+    shared: bool = True,
+    limit: int = MOST_LISTED,
 ) -> tuple[VersionRow, ...]:
     """The current versions of the first `limit` templates of these locations, in the order of the templates' creation.
 
-    None stands for all locations, and then templates without one are listed too. Inactive ones are listed.
+    None stands for all locations. Templates without one are every location's, and left out where `shared` is false. Inactive ones
+    are listed.
     """
-    where = "" if locations is None else " AND t.location = ANY(%(locations)s)"
+    where = "" if locations is None else " AND (t.location = ANY(%(locations)s) OR t.location IS NULL AND %(shared)s)"
     found = await conn.execute(
         f"{_SELECT} AND v.version = t.current_version{where} ORDER BY t.created_position LIMIT %(limit)s".encode(),
-        {"tenant": tenant, "mode": mode, "locations": None if locations is None else list(locations), "limit": limit},
+        {
+            "tenant": tenant,
+            "mode": mode,
+            "locations": None if locations is None else list(locations),
+            "shared": shared,
+            "limit": limit,
+        },
     )
     return tuple(_row(columns) for columns in await found.fetchall())

@@ -269,7 +269,7 @@ class RecordedLog:
         self.on_package(Participate(envelope, OpenSession(who, session, self.personal("oidc|ana"), self.now)))
 
     def provenance(self) -> Provenance:
-        return Provenance(IdentityMethod.TOKEN, self.personal("203.0.113.9"), AddressSource.SOCKET, self.personal("Mozilla/5.0"))
+        return Provenance(IdentityMethod.OIDC, self.personal("203.0.113.9"), AddressSource.SOCKET, self.personal("Mozilla/5.0"))
 
     def sign(self, envelope: UUID, who: UUID) -> None:
         """Views a document, passes a one-time code, consents and signs the whole slot."""

@@ -10,7 +10,7 @@ from hmac import compare_digest
 from typing import assert_never
 from uuid import UUID
 
-from domain.actor import IdentityMethod, Provenance
+from domain.actor import Provenance
 from domain.envelope import FailureReason
 from domain.errors import (
     CooldownActive,
@@ -313,7 +313,7 @@ def _refuse_changed(state: Signing, document: UUID, sha256: str) -> None:
 
 
 def _sign(command: SignDocuments, state: Signing) -> tuple[SigningFact, ...]:
-    if state.in_person and command.provenance.identity is IdentityMethod.AGENT:
+    if state.in_person and not command.provenance.identity.signed_in:
         raise HumanSignatureRequired
     wanted = state.unsigned if command.documents is None else command.documents
     for document in wanted:

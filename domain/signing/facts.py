@@ -100,8 +100,8 @@ class Session:
 class ProcessCreated:
     """`cooldown_seconds` is the least time between two attempts, `attempts_max` how many may fail.
 
-    `details` is what a surface must remember of the person, as a JSON object. With `human_only` no
-    agent may sign for the participant in live mode.
+    `details` is what a surface must remember of the person, as a JSON object. With `human_only` only
+    the participant, signed in as a person, may sign in live mode; an agent, or whoever has the token alone, may not.
     """
 
     TYPE: ClassVar[str] = "signing.process-created/2"

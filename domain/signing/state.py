@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import assert_never
 from uuid import UUID
 
-from domain.actor import IdentityMethod, Mode, Provenance
+from domain.actor import Mode, Provenance
 from domain.envelope import FailureReason
 from domain.errors import ImpossibleHistory
 from domain.ids import is_sha256
@@ -90,7 +90,7 @@ class Signing:
 
     @property
     def in_person(self) -> bool:
-        """Whether no agent may sign; in test mode one may always."""
+        """Whether only somebody who has signed in as a person may sign; in test mode an agent may always."""
         return self.human_only and self.mode is Mode.LIVE
 
     @property
@@ -247,8 +247,8 @@ def _acted(state: Signing, fact: DocumentViewed | ConsentGiven | DocumentSigned 
         case DocumentSigned():
             _require(state.documents.get(fact.document) == fact.sha256, fact, "not a document of this signing")
             _require(fact.document not in state.signed, fact, "the document was signed before")
-            agent = fact.provenance.identity is IdentityMethod.AGENT
-            _require(not (state.in_person and agent), fact, "an agent signs for somebody who has to sign in person")
+            known = not state.in_person or fact.provenance.identity.signed_in
+            _require(known, fact, "somebody who has to sign in person did not sign in")
             return replace(state, signed=MappingProxyType({**state.signed, fact.document: at}))
         case SigningCompleted():
             _require(not state.unsigned, fact, "a document is not signed")

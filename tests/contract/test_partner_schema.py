@@ -25,8 +25,8 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409"]
 """
 
 
-@pytest.mark.parametrize("phases", ["coverage", "fuzzing,stateful"])
+@pytest.mark.parametrize("phases", ["coverage,fuzzing", "stateful"])
 def test_what_the_document_says_is_so(world: World, tmp_path: Path, phases: str) -> None:
     client = world.tenant()
     client.document()
-    assert hold(world, "partner", tmp_path, client.headers, configuration=CONFIGURATION, phases=phases) > 20
+    assert hold(world, "partner", tmp_path, client.headers, configuration=CONFIGURATION, phases=phases) > 5

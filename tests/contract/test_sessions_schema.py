@@ -78,10 +78,10 @@ def test_every_route_names_its_credentials_its_key_and_its_problems(world: World
             assert "$ref" in answer["content"][kind]["schema"]
 
 
-@pytest.mark.parametrize("phases", ["coverage", "fuzzing,stateful"])
+@pytest.mark.parametrize("phases", ["coverage,fuzzing", "stateful"])
 def test_what_the_document_says_is_so(world: World, tmp_path: Path, phases: str) -> None:
     own = Organization.of(world)
     own.sent()
     # The version goes along so that every request is this surface's, also those that are sent without a credential.
     headers = {"Authorization": f"Bearer {own.secret}", "Matter-Version": "2026-06-10"}
-    assert hold(world, "sessions", tmp_path, headers, configuration=CONFIGURATION, phases=phases) > 20
+    assert hold(world, "sessions", tmp_path, headers, configuration=CONFIGURATION, phases=phases) > 5

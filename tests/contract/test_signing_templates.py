@@ -55,8 +55,14 @@ def test_an_administrator_puts_a_partners_template_at_a_location_where_managers_
     before = admin("GET", path).body["template"]
     assert (before["locationId"], before["pages"], before["version"], before["active"]) == (None, 2, 1, True)
     assert admin("GET", TEMPLATES).body == {"templates": [before], "scope": "global"}
-    assert boss("GET", TEMPLATES).body == {"templates": [], "scope": "managed"}
-    assert boss("GET", path).body == ABSENT
+    # What all locations may use, their managers see, and an administrator changes.
+    assert boss("GET", TEMPLATES).body == {"templates": [before], "scope": "managed"}
+    assert boss("GET", path).body == {"template": before}
+    writer = dealers.manager("writer", ("north",), templates="write")
+    assert writer("PATCH", path, {"name": "Ours"}).body == FORBIDDEN
+    assert writer("POST", f"{path}/duplicate").body == FORBIDDEN
+    copied = writer("POST", f"{path}/duplicate", {"locationId": dealers.location("north")}).body["template"]
+    assert (copied["locationId"], copied["sha256"]) == (dealers.location("north"), before["sha256"])
     moved = admin("PATCH", path, {"locationId": dealers.location("north")})
     assert moved.body["template"] == {
         **before,
@@ -64,7 +70,7 @@ def test_an_administrator_puts_a_partners_template_at_a_location_where_managers_
         "updatedAt": moved.body["template"]["updatedAt"],
     }
     assert boss("GET", path).body == moved.body
-    assert boss("GET", TEMPLATES).body == {"templates": [moved.body["template"]], "scope": "managed"}
+    assert boss("GET", TEMPLATES).body == {"templates": [moved.body["template"], copied], "scope": "managed"}
 
 
 def test_lists_are_by_id_and_those_of_the_scope(dealers: Dealership) -> None:
@@ -73,10 +79,10 @@ def test_lists_are_by_id_and_those_of_the_scope(dealers: Dealership) -> None:
     admin, boss = dealers.admin("root"), dealers.manager("boss", ("north",), templates="read")
     assert listed(admin) == ["one", "two", "three", "four"]
     assert listed(admin, f"?locationId={dealers.location('south')}") == ["two"]
-    assert listed(boss) == ["one", "four"]
+    assert listed(boss) == ["one", "three", "four"]
     assert listed(boss, f"?locationId={dealers.location('north')}") == ["one", "four"]
     assert boss("GET", f"{TEMPLATES}?locationId={dealers.location('south')}").body == FORBIDDEN
-    assert listed(dealers.manager("chief", None, templates="read")) == ["one", "two", "four"]
+    assert listed(dealers.manager("chief", None, templates="read")) == ["one", "two", "three", "four"]
     for bad in ("x", "", "-1", "1.0"):
         assert admin("GET", f"{TEMPLATES}?locationId={bad}").body == {"error": "Invalid location ID."}
     assert admin("GET", f"{TEMPLATES}?locationId=1").body == ABSENT

@@ -193,13 +193,23 @@ def test_templates_are_listed_by_location_in_the_order_of_their_creation(databas
         append(conn, cabinet.log.rows)
     catch_up(database)
 
-    def listed(places: list[UUID] | None, *, mode: Mode = Mode.LIVE, tenant: UUID = cabinet.log.tenant, limit: int = 500) -> Any:
-        return [row.template for row in query(database, lambda conn: templates.located(conn, tenant, mode, places, limit=limit))]
+    def listed(
+        places: list[UUID] | None,
+        *,
+        mode: Mode = Mode.LIVE,
+        tenant: UUID = cabinet.log.tenant,
+        shared: bool = False,
+        limit: int = 500,
+    ) -> Any:
+        rows = query(database, lambda conn: templates.located(conn, tenant, mode, places, shared=shared, limit=limit))
+        return [row.template for row in rows]
 
     assert listed([PLACES[0]]) == [here, again]
     assert listed([PLACES[1], PLACES[0]]) == [here, there, again]
     assert listed([PLACES[2]]) == [moved]
     assert listed([]) == []
+    assert listed([PLACES[2]], shared=True) == [nowhere, moved]
+    assert listed([], shared=True) == [nowhere]
     assert listed(None) == [here, there, nowhere, again, moved]
     assert listed(None, limit=2) == [here, there]
     assert listed(None, mode=Mode.TEST) == [test]

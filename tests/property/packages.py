@@ -67,7 +67,7 @@ KINDS = (
     *("view", "consent", "code", "code", "answer", "answer", "answer"),
     *("sign", "sign", "sign", "resend", "report", "session", "decline"),
 )
-PROVENANCES = (Provenance(IdentityMethod.TOKEN), Provenance(IdentityMethod.AGENT))
+PROVENANCES = tuple(Provenance(method) for method in (IdentityMethod.TOKEN, IdentityMethod.AGENT, IdentityMethod.OIDC))
 
 Recorded = tuple[UUID, Fact, datetime]
 

@@ -242,12 +242,14 @@ class PackageMachine(RuleBasedStateMachine):
                 assert self.log.signings[it].signed.keys() == self.log.signings[it].documents.keys() != set()
 
     @invariant()
-    def no_agent_signs_for_a_human(self) -> None:
+    def who_has_to_sign_in_person_has_signed_in(self) -> None:
         humans = {it for it, fact, _ in self.log.log if isinstance(fact, ProcessCreated) and fact.human_only}
         for it, fact, _ in self.log.log:
-            if isinstance(fact, DocumentSigned) and fact.provenance.identity is IdentityMethod.AGENT:
+            if isinstance(fact, DocumentSigned) and it in humans and self.creation.created.mode is Mode.LIVE:
+                event("signed in person")
+                assert fact.provenance.identity is IdentityMethod.OIDC
+            elif isinstance(fact, DocumentSigned) and fact.provenance.identity is IdentityMethod.AGENT:
                 event("signed by an agent")
-                assert it not in humans or self.creation.created.mode is Mode.TEST
 
     @invariant()
     def nothing_is_done_after_the_deadline(self) -> None:

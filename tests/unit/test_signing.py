@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.actor import Mode
+from domain.actor import IdentityMethod, Mode, Provenance
 from domain.envelope import FailureReason
 from domain.errors import (
     CooldownActive,
@@ -305,6 +305,9 @@ def test_whoever_shows_no_token_where_one_is_asked_for_is_refused() -> None:
 # Agents
 
 
+PERSON = Provenance(IdentityMethod.OIDC)
+
+
 def by_agent(act: SignDocuments) -> SignDocuments:
     return replace(act, provenance=AGENT)
 
@@ -318,7 +321,9 @@ def test_no_agent_signs_in_live_mode_for_somebody_who_has_to_sign_in_person() ->
     human.refuses(by_agent(sign(0)), HumanSignatureRequired)
     human.refuses(by_agent(sign(0, 1, token=SessionToken(INVITATION.token_sha256))), HumanSignatureRequired)
     human.refuses(by_agent(sign(0, token=SessionToken(digest("guess")))), SessionTokenInvalid)
-    assert human.when(sign(0)) == (STARTED, signed(0), signed(1), SigningCompleted())
+    human.refuses(sign(0), HumanSignatureRequired)  # whoever has the token alone may be an agent that does not say so
+    in_person = [replace(fact, provenance=PERSON) for fact in (STARTED, signed(0), signed(1))]
+    assert human.when(replace(sign(0), provenance=PERSON)) == (*in_person, SigningCompleted())
     assert human.when(replace(view(0), provenance=AGENT)) != ()
 
 
@@ -539,6 +544,10 @@ IMPOSSIBLE: dict[str, tuple[Start, SigningFact]] = {
     "signed by an agent where a human was asked for": (
         nothing.given(replace(CREATED, human_only=True), Invited(INVITATION), STARTED, VIEWED),
         replace(signed(0), provenance=AGENT),
+    ),
+    "signed by a token alone where a human was asked for": (
+        nothing.given(replace(CREATED, human_only=True), Invited(INVITATION), STARTED, VIEWED),
+        signed(0),
     ),
     "a document twice": (nothing, replace(CREATED, documents=(CREATED.documents[0], CREATED.documents[0]))),
     "a document without a hash": (nothing, replace(CREATED, documents=(DocumentReference(FIRST.id, "f" * 63),))),

@@ -19,7 +19,7 @@ from api.surfaces.signing.organizations import ScopeWord, sees
 from api.surfaces.signing.packages import location_of
 from api.surfaces.signing.places import numbers_of
 from api.surfaces.signing.revealing import Values, revealed, text_at
-from api.surfaces.signing.session import Visitor, visitor_of
+from api.surfaces.signing.session import FORBIDDEN, Visitor, visitor_of
 from domain.directory import Module, Tier
 from domain.personal import Subject, SubjectKind
 from domain.template import DuplicateTemplate, ReviseTemplate
@@ -135,7 +135,7 @@ async def list_templates(
     caller: User,
     locationId: Annotated[str | None, Query(description="Only those of this location.")] = None,  # noqa: N803
 ) -> Response:
-    """Templates of the locations where you may read them, by id, at most 500; inactive ones too."""
+    """Templates of the locations where you may read them, and those without a location, by id, at most 500; inactive ones too."""
     deps, visitor = deps_of(request), await visitor_of(request, caller)
     visitor.require(Module.TEMPLATES, Tier.READ)
     only = None
@@ -144,7 +144,7 @@ async def list_templates(
     await deps.gate.wait(_READ_MODELS, deps.settings.read_wait_seconds)
     async with deps.reads.connection() as conn:
         where = only or await directory.location_ids(conn, caller.tenant, caller.mode, visitor.access.scope(Module.TEMPLATES))
-        rows = await templates.located(conn, caller.tenant, caller.mode, where)
+        rows = await templates.located(conn, caller.tenant, caller.mode, where, shared=only is None)
     numbers = await numbers_of(deps, caller, ids=[row.location for row in rows])
     values = await revealed(deps, (reference for row in rows for reference in (row.name, row.description)))
     records = [template_record(row, _at(numbers, row), values) for row in rows]
@@ -198,8 +198,12 @@ async def change(request: Request, caller: User, templateId: str, key: Once) -> 
 async def duplicate(request: Request, caller: User, templateId: str, key: Once) -> Response:  # noqa: N803
     """A new, active template with the current version's PDF and fields."""
     deps, visitor, body = deps_of(request), await visitor_of(request, caller), await read(request, DuplicateBody, optional=True)
-    row, location = await _managed(request, visitor, templateId, Tier.WRITE)
+    row, location = await _managed(request, visitor, templateId, Tier.READ)
     target = await _target(request, visitor, body.location_id) or location
+    if target is not None:
+        visitor.require(Module.TEMPLATES, Tier.WRITE, target.place)
+    elif not visitor.access.admin:
+        raise Failed(403, FORBIDDEN)
     record = await _record(deps, row, target)
     name = body.name or record.name
     if name is None:
@@ -236,10 +240,12 @@ async def _managed(request: Request, visitor: Visitor, template_id: str, at_leas
         location = None
         if row is not None and row.location is not None:
             location = await directory.location(conn, caller.tenant, caller.mode, row.location)
-    place = None if location is None else location.place
-    if row is None or not sees(visitor, place):
+    if row is None or (location is not None and not sees(visitor, location.place)):
         raise Failed(404, NOT_FOUND)
-    visitor.require(Module.TEMPLATES, at_least, place)
+    if location is not None:
+        visitor.require(Module.TEMPLATES, at_least, location.place)
+    elif at_least is not Tier.READ and not visitor.access.admin:
+        raise Failed(403, FORBIDDEN)  # what all locations use is an administrator's to change
     return row, location
 
 
