@@ -1,9 +1,10 @@
 """The command that erases a person's data, or that of an envelope, a template or an organization, and records that it was done."""
 
 import asyncio
+import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,10 +14,12 @@ import typer
 
 from api.cli_context import fail, installation, say
 from domain.actor import Actor, ActorKind
+from domain.consent import stakeholder_subject
 from domain.directory import DirectoryTextError, user_subject
 from domain.envelope import Envelope
 from domain.erasure import SubjectErased
 from domain.errors import Conflict, SubjectNotFound
+from domain.ids import IdError, parse_typed_id, parse_ulid_id, parse_uuid
 from domain.personal import Subject, SubjectKind, person
 from infrastructure.append import RecorderUnavailable
 from infrastructure.clock import SystemClock
@@ -32,6 +35,9 @@ app = typer.Typer()
 
 #: Whoever may start this command on the installation's own machine.
 BY: Final = Actor(ActorKind.OPERATOR, "countersign erase")
+
+#: Where an address says who somebody is, no place of theirs needs to.
+_NOBODY: Final = UUID(int=0)
 
 #: A code and not prose: it stays in the log for ever, so it must not hold what is erased.
 _GROUND: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}")
@@ -57,6 +63,13 @@ def erase(
     user: Annotated[
         str | None, typer.Option(metavar="SUBJECT", help="Erase what the directory holds of the user with this subject (sub).")
     ] = None,
+    document: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Erase the texts of a document of the library, by its UUID or as its surface spells it."),
+    ] = None,
+    stakeholder: Annotated[
+        str | None, typer.Option(metavar="ID", help="Erase what is stored of a stakeholder's consent (stk_...).")
+    ] = None,
     issuer: Annotated[str | None, typer.Option(help="The issuer of --user (iss). Default: this installation's own.")] = None,
 ) -> None:
     """Destroys personal data for good: the values, their key, and the kept answers that hold them.
@@ -67,9 +80,24 @@ def erase(
         raise typer.BadParameter("a code of at most 64 letters, digits and . _ : / -", param_hint="--ground")
     if issuer is not None and user is None:
         raise typer.BadParameter("goes with --user", param_hint="--issuer")
-    whose = None if user is None else _user(tenant, ISSUER if issuer is None else issuer, user)
-    things = {SubjectKind.ENVELOPE: envelope, SubjectKind.TEMPLATE: template, SubjectKind.ORGANIZATION: organization}
-    subject = _subject(tenant, whose, things, email=email, phone=phone, participant=participant)
+    things = {
+        SubjectKind.ENVELOPE: envelope,
+        SubjectKind.TEMPLATE: template,
+        SubjectKind.ORGANIZATION: organization,
+        SubjectKind.DOCUMENT: None if document is None else _document(document),
+    }
+    named = [
+        *(Subject(tenant, kind, str(thing)) for kind, thing in things.items() if thing is not None),
+        *(() if user is None else (_user(tenant, ISSUER if issuer is None else issuer, user),)),
+        *(() if stakeholder is None else (stakeholder_subject(tenant, stakeholder),)),
+        *(() if email is None else (person(tenant, email=email, otherwise=_NOBODY),)),
+        *(() if phone is None else (person(tenant, phone=phone, otherwise=_NOBODY),)),
+        *(() if participant is None else (person(tenant, otherwise=participant),)),
+    ]
+    if len(named) != 1:
+        options = ("--email", "--phone", "--participant", "--user", "--stakeholder", *(f"--{kind}" for kind in things))
+        raise typer.BadParameter(f"say whose data, by one of {', '.join(options)}")
+    (subject,) = named
     with installation() as opened:
         try:
             places = asyncio.run(_erase(opened, subject, ground))
@@ -99,25 +127,17 @@ def _user(tenant: UUID, issuer: str, subject: str) -> Subject:
         raise typer.BadParameter(str(err), param_hint="--user") from err
 
 
-def _subject(
-    tenant: UUID,
-    user: Subject | None,
-    things: Mapping[SubjectKind, UUID | None],
-    *,
-    email: str | None,
-    phone: str | None,
-    participant: UUID | None,
-) -> Subject:
-    given = [value for value in (user, *things.values(), email, phone, participant) if value is not None]
-    if len(given) != 1:
-        options = ("--email", "--phone", "--participant", *(f"--{kind}" for kind in things))
-        raise typer.BadParameter(f"say whose data: one of {', '.join(options)} and --user")
-    if user is not None:
-        return user
-    for kind, thing in things.items():
-        if thing is not None:
-            return Subject(tenant, kind, str(thing))
-    return person(tenant, email=email, phone=phone, otherwise=participant or UUID(int=0))
+def _document(text: str) -> UUID:
+    """A document's id as UUID, or as one of the surfaces spells it."""
+    readings: tuple[Callable[[str], UUID], ...] = (
+        parse_uuid,
+        lambda spelled: parse_typed_id("doc", spelled),
+        lambda spelled: parse_ulid_id("doc", spelled),
+    )
+    for reading in readings:
+        with contextlib.suppress(IdError):
+            return reading(text)
+    raise typer.BadParameter("a UUID, or doc_ and what its surface shows", param_hint="--document")
 
 
 async def _erase(opened: Installation, subject: Subject, ground: str) -> _Places:

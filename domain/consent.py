@@ -12,7 +12,12 @@ from uuid import UUID
 from domain.actor import Mode, Provenance
 from domain.errors import ConsentNotFound, ImpossibleHistory
 from domain.ids import is_sha256
-from domain.personal import Personal
+from domain.personal import Personal, Subject, SubjectKind
+
+
+def stakeholder_subject(tenant: UUID, stakeholder: str) -> Subject:
+    """Whose data a stakeholder's consent is; `stakeholder` is the id by which the organization knows the person."""
+    return Subject(tenant, SubjectKind.PERSON, f"stakeholder:{stakeholder}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from api.auth import Caller
 from api.deps import Answer, Deps, Outcome, Reference
 from api.http import MAX_USER_AGENT_CHARACTERS, json_answer, provenance, read_json, send_answer
-from api.surfaces.sessions import disclosure
 from api.surfaces.sessions.access import absent, callers_key, check_owner, deps_of, dry_run, organization, typed
 from api.surfaces.sessions.disclosure import CURRENT, TEXT, consent_stream
 from api.surfaces.sessions.documentation import documented
@@ -21,7 +20,7 @@ from api.surfaces.sessions.people import text
 from api.surfaces.sessions.validation import Body, Line, StakeholderId, Text, Time, fault, moment, parse
 from domain import consent as consents
 from domain.actor import AddressSource, IdentityMethod, Mode, Provenance
-from domain.consent import AcceptDisclosure, Consent, ConsentAccepted, ConsentCommand, WithdrawConsent
+from domain.consent import AcceptDisclosure, Consent, ConsentAccepted, ConsentCommand, WithdrawConsent, stakeholder_subject
 from domain.ids import typed_id
 from domain.personal import Subject
 
@@ -118,7 +117,7 @@ async def accept(request: Request) -> Response:
     """Records that a stakeholder has consented to the present disclosure. Consent that holds already stays as it is."""
     deps, caller = deps_of(request), await organization(request)
     body = parse(NewConsent, await read_json(request))
-    who = disclosure.stakeholder(caller.tenant, body.stakeholder_id)
+    who = stakeholder_subject(caller.tenant, body.stakeholder_id)
     stream = consent_stream(deps, caller.tenant, caller.mode, body.stakeholder_id)
     accepted = ConsentAccepted(
         tenant=caller.tenant,
@@ -188,7 +187,7 @@ async def withdraw(request: Request, id: str) -> Response:
     body = Withdrawal() if not await request.body() else parse(Withdrawal, await read_json(request))
     named = await _stakeholder_id(deps, stream)
     # Of somebody who was erased only the withdrawal itself is recorded, under the stream's own name.
-    who = disclosure.stakeholder(caller.tenant, named or str(stream))
+    who = stakeholder_subject(caller.tenant, named or str(stream))
     reason = None if body.reason is None else deps.vault.conceal(body.reason, who)
     command = WithdrawConsent(stream, reason, provenance(request, deps, who, IdentityMethod.AGENT))
     return await _carry_out(request, deps, caller, command, named, 200)

@@ -34,11 +34,6 @@ Consent to electronic records and signatures
 CURRENT: Final = DisclosureText(VERSION, sha256(TEXT.encode()).hexdigest(), LOCALE)
 
 
-def stakeholder(tenant: UUID, id: str) -> Subject:
-    """Whose data a stakeholder's consent is."""
-    return Subject(tenant, SubjectKind.PERSON, f"stakeholder:{id}")
-
-
 def consent_stream(deps: Deps, tenant: UUID, mode: Mode, stakeholder_id: str) -> UUID:
     """The stream of a stakeholder's consent: a keyed hash, so that the log does not tell whose it is (UUID version 8, RFC 9562)."""
     name = Subject(tenant, SubjectKind.PERSON, f"consent-stream:{mode.value}:{stakeholder_id}")
