@@ -9,15 +9,19 @@ from tests.contract.schema_runs import hold
 
 pytest_plugins = ["tests.contract.partner_fixtures"]
 
-#: Which template version, deadline and participants go together no JSON Schema can say.
+#: Which template version, deadline and participants go together no JSON Schema can say, nor that no two fields have one name.
 CONFIGURATION = """
 [[operations]]
 include-name = "POST /v1/documents"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409"]
+
+[[operations]]
+include-name = "PUT /v1/templates/{templateId}/fields"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409"]
 
 [[operations]]
 include-name = ["GET /v1/documents", "GET /v1/templates"]
-checks.positive_data_acceptance.expected-statuses = ["2xx", "400"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "409"]
 
 [[operations]]
 include-name = "POST /v1/documents/{documentId}/extend"

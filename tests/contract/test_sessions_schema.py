@@ -15,11 +15,11 @@ pytest_plugins = ["tests.contract.partner_fixtures"]
 CONFIGURATION = """
 [[operations]]
 include-name = ["GET /v1/signing_envelopes", "GET /v1/documents"]
-checks.positive_data_acceptance.expected-statuses = ["2xx", "400"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "409"]
 
 [[operations]]
 include-name = "POST /v1/signing_envelopes"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "422"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "422", "409"]
 
 [[operations]]
 include-name = "POST /v1/signing_sessions"
@@ -28,15 +28,15 @@ checks.negative_data_rejection.expected-statuses = ["4xx"]
 
 [[operations]]
 include-name = "POST /v1/signing_sessions/{id}/complete"
-checks.positive_data_acceptance.expected-statuses = ["403", "404", "422"]
+checks.positive_data_acceptance.expected-statuses = ["403", "404", "409", "422"]
 
 [[operations]]
 include-name = "POST /v1/consents/esra"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "422"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "422", "409"]
 
 [[operations]]
 include-name = "POST /v1/documents"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "422"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "422", "409"]
 """
 
 ROUTES = {

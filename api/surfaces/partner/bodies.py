@@ -152,6 +152,9 @@ def _at_most(most: int) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+#: `3.0` is the number 3 in JSON, whatever Python makes of it.
+_WHOLE: Final = BeforeValidator(lambda value: int(value) if isinstance(value, float) and value.is_integer() else value)
+
 METHODS: Final = ("KEY", "HMAC")
 
 MODES: Final[Mapping[str, SignatureMode]] = {
@@ -210,7 +213,7 @@ class FieldBody(Body):
         description="Field functional identifier, once in a template version."
     )
     field_type: FieldKind = Field(description="What the participant puts there.")
-    page: Annotated[int, Field(ge=1, le=MAX_INTEGER)] | None = Field(default=None, description="Counted from 1.")
+    page: Annotated[int, _WHOLE, Field(ge=1, le=MAX_INTEGER)] | None = Field(default=None, description="Counted from 1.")
     x: Points | None = Field(
         default=None, description="PDF points from the left edge of the displayed page to the field's left edge."
     )
@@ -242,10 +245,10 @@ class IdentityBody(Body):
 
 
 class PolicyBody(Body):
-    attempts_max: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)] | None = Field(
+    attempts_max: Annotated[int, _WHOLE, Field(ge=1, le=MAX_ATTEMPTS)] | None = Field(
         default=None, description="Maximum number of attempts allowed. Default: no limit."
     )
-    cooldown_seconds: Annotated[int, Field(ge=0, le=MAX_COOLDOWN_SECONDS)] | None = Field(
+    cooldown_seconds: Annotated[int, _WHOLE, Field(ge=0, le=MAX_COOLDOWN_SECONDS)] | None = Field(
         default=None, description="Minimum time between participant attempts. Default: none."
     )
 

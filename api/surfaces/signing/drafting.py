@@ -12,6 +12,7 @@ from api.surfaces.signing.answers import NOT_FOUND, Failed
 from api.surfaces.signing.bodies import Body
 from api.surfaces.signing.session import Visitor
 from api.surfaces.signing.sources import Source
+from api.text import Email
 from domain.canonical import MAX_INTEGER
 from domain.coordination import AddDocument, AddParticipant, CreateEnvelope
 from domain.envelope import Document, EnvelopeCreated, OnParticipantFail, OrderMode, Slot
@@ -27,8 +28,6 @@ T = TypeVar("T")
 
 _DIGITS: Final = r"^[0-9]{1,19}$"
 
-#: An e-mail address is at most 254 characters long (RFC 5321 section 4.5.3.1.3, less the angle brackets).
-MAX_EMAIL_CHARACTERS: Final = 254
 MAX_NAME_CHARACTERS: Final = 200
 MAX_NOTE_CHARACTERS: Final = 2_000
 MAX_REASON_CHARACTERS: Final = 1_000
@@ -64,10 +63,6 @@ Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS, json_s
 Title = Annotated[
     str, Field(min_length=1, max_length=MAX_TITLE_CHARACTERS, json_schema_extra=ONE_LINE), AfterValidator(printable)
 ]
-Email = Annotated[
-    str, Field(max_length=MAX_EMAIL_CHARACTERS, pattern=r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]+\.[^@\s\x00-\x1f\x7f]+$")
-]
-
 #: A numeric id: a string as in answers, or the number itself.
 Id = Annotated[
     str,
