@@ -6,9 +6,10 @@ is folded from those.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 HASH_BYTES: Final = 32
 
@@ -58,14 +59,16 @@ def fold(hashes: Sequence[bytes]) -> bytes:
     return root
 
 
-class Node(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Node:
     """The root of a perfect subtree: of the leaves from `index << level` up to `(index + 1) << level`."""
 
     level: int
     index: int
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Run:
     """Neighbouring nodes of one level: the first one's index, and their hashes."""
 
     level: int
@@ -104,6 +107,7 @@ class CompactRange:
     def append(self, leaf: bytes) -> None:
         """Takes one more leaf hash."""
         _check_hashes((leaf,))
+        _check_size(self._size + 1)
         carry, node = self._size, leaf
         while carry & 1:
             node = node_hash(self._hashes.pop(), node)

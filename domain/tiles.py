@@ -6,7 +6,8 @@ C2SP tlog-tiles (https://c2sp.org/tlog-tiles). A tile of level L and index N hol
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from domain.entry import MAX_ENTRY_BYTES
 from domain.merkle import HASH_BYTES, MAX_SIZE, Node, node_hash
@@ -30,7 +31,8 @@ class TileError(ValueError):
     """Not the path or the content of a tile or a bundle; the message says why."""
 
 
-class Tile(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Tile:
     """A tile: its level, its index within the level, and how many hashes it holds, 1 to 256."""
 
     level: int
@@ -43,7 +45,8 @@ class Tile(NamedTuple):
         return f"tile/{self.level}/{_index_path(self.index, self.width)}"
 
 
-class Bundle(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Bundle:
     """The entries under the level 0 tile of the same index: how many it holds, 1 to 256."""
 
     index: int
@@ -93,7 +96,7 @@ def tiles(size: int, old: int = 0) -> Iterator[Tile]:
     level = 0
     while size:
         for bundle in bundles(size, old):
-            yield Tile(level, *bundle)
+            yield Tile(level, bundle.index, bundle.width)
         size //= WIDTH
         old //= WIDTH
         level += 1
@@ -116,7 +119,8 @@ def has_tile(size: int, tile: Tile | Bundle) -> bool:
     return end <= size if tile.width == WIDTH else end == size
 
 
-class Place(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Place:
     """Where a node's hash comes from: it is the root over `count` hashes of `tile`, beginning with number `start`."""
 
     tile: Tile
@@ -148,13 +152,13 @@ def read_nodes(nodes: Iterable[Node], size: int, content: Mapping[Tile, bytes]) 
     levels: dict[Tile, list[list[bytes]]] = {}
     found: dict[Node, bytes] = {}
     for node in nodes:
-        tile, start, count = place_of(node, size)
-        if tile not in levels:
-            if tile not in content:
-                raise TileError(f"{tile.path} is missing")
-            levels[tile] = _levels(decode_tile(content[tile], tile.width))
-        above = count.bit_length() - 1
-        found[node] = levels[tile][above][start >> above]
+        place = place_of(node, size)
+        if place.tile not in levels:
+            if place.tile not in content:
+                raise TileError(f"{place.tile.path} is missing")
+            levels[place.tile] = _levels(decode_tile(content[place.tile], place.tile.width))
+        above = place.count.bit_length() - 1
+        found[node] = levels[place.tile][above][place.start >> above]
     return found
 
 
