@@ -166,10 +166,10 @@ def test_a_node_is_the_root_over_some_hashes_of_one_tile() -> None:
     assert place_of(Node(16, 0), SIZE) == Place(Tile(2, 0, 1), 0, 1)
 
 
-@pytest.mark.parametrize("node", [Node(0, SIZE), Node(16, 1), Node(17, 0), Node(4, SIZE >> 4), Node(0, -1)])
+@pytest.mark.parametrize("node", [Node(0, SIZE), Node(16, 1), Node(17, 0), Node(4, SIZE >> 4), Node(0, -1)], ids=str)
 def test_a_node_that_the_tree_does_not_have_is_refused(node: Node) -> None:
     with pytest.raises(TileError):
-        place_of(node, SIZE) if node != Node(4, SIZE >> 4) else place_of(node, SIZE - 1)
+        place_of(node, SIZE)
 
 
 def test_every_node_is_read_from_its_tile() -> None:
