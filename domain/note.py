@@ -11,7 +11,7 @@ from enum import IntEnum
 from hashlib import sha256
 from typing import Final, Protocol
 
-from domain.spelling import MAX_NUMBER, SpellingError, from_base64, line_fault, to_base64
+from domain.spelling import MAX_NUMBER, SecondSpelling, SpellingError, from_base64, line_fault, to_base64
 
 #: Limits of our own, as signed-note asks for; those of its first implementation (golang.org/x/mod/sumdb/note).
 MAX_NOTE_BYTES: Final = 1_000_000
@@ -49,6 +49,14 @@ class SignatureInvalid(NoteError):
     def __init__(self, key: "VerifierKey") -> None:
         super().__init__(f"the signature by {key.name}+{key.id.hex()} is not valid for this text")
         self.key = key
+
+
+class SignatureMisspelt(NoteError):
+    """A signature line spells its bytes as base64 could, but should not.
+
+    Other implementations read it. Here a changed last character would else go unnoticed; to be answered like a
+    signature that is not valid.
+    """
 
 
 class KeyFormatError(NoteError):
@@ -238,6 +246,8 @@ def parse_signature(line: str) -> Signature:
     _check_name(name)
     try:
         material = from_base64(encoded)
+    except SecondSpelling as err:
+        raise SignatureMisspelt(f"the signature by {name} is {err}") from err
     except SpellingError as err:
         raise NoteError(f"the signature by {name} is {err}") from err
     if len(material) <= KEY_ID_BYTES:

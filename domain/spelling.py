@@ -19,6 +19,10 @@ class SpellingError(ValueError):
     """The text is not the one spelling of a value; the message says of what."""
 
 
+class SecondSpelling(SpellingError):
+    """Base64 of some bytes, but not the one spelling of them: the bits that the padding leaves over are not zero."""
+
+
 def to_base64(raw: bytes) -> str:
     """Standard base64 with padding."""
     return b64encode(raw).decode("ascii")
@@ -31,7 +35,7 @@ def from_base64(text: str) -> bytes:
     except (binascii.Error, ValueError) as err:  # a ValueError: characters beyond ASCII
         raise SpellingError("not base64") from err
     if to_base64(raw) != text:
-        raise SpellingError("not the one base64 spelling of its bytes")
+        raise SecondSpelling("not the one base64 spelling of its bytes")
     return raw
 
 

@@ -149,26 +149,25 @@ def read_nodes(nodes: Iterable[Node], size: int, content: Mapping[Tile, bytes]) 
     A tile's bytes may be longer than asked for: when it is full by now, the full tile serves. Raises TileError
     for one that is missing or cut short.
     """
-    levels: dict[Tile, list[list[bytes]]] = {}
+    hashes: dict[Tile, list[bytes]] = {}
     found: dict[Node, bytes] = {}
     for node in nodes:
         place = place_of(node, size)
-        if place.tile not in levels:
+        if place.tile not in hashes:
             if place.tile not in content:
                 raise TileError(f"{place.tile.path} is missing")
-            levels[place.tile] = _levels(decode_tile(content[place.tile], place.tile.width))
-        above = place.count.bit_length() - 1
-        found[node] = levels[place.tile][above][place.start >> above]
+            hashes[place.tile] = decode_tile(content[place.tile], place.tile.width)
+        # The nodes of a proof do not overlap, so nothing is hashed twice.
+        found[node] = _root_over(hashes[place.tile][place.start : place.start + place.count])
     return found
 
 
-def _levels(hashes: list[bytes]) -> list[list[bytes]]:
-    """The tile's own hashes, and the levels above them within the tile, as far as they are complete."""
-    levels = [hashes]
-    while len(levels[-1]) > 1:
-        pairs = iter(levels[-1])
-        levels.append([node_hash(left, right) for left, right in zip(pairs, pairs, strict=False)])
-    return levels
+def _root_over(row: list[bytes]) -> bytes:
+    """The root of a perfect subtree, from 1, 2, 4 ... hashes."""
+    while len(row) > 1:
+        pairs = iter(row)
+        row = [node_hash(left, right) for left, right in zip(pairs, pairs, strict=True)]
+    return row[0]
 
 
 def encode_tile(hashes: Sequence[bytes]) -> bytes:

@@ -14,6 +14,7 @@ from domain.note import (
     NotSigned,
     Signature,
     SignatureInvalid,
+    SignatureMisspelt,
     SignatureType,
     SignerKey,
     VerifierKey,
@@ -140,6 +141,15 @@ def test_what_is_not_a_note_is_refused(raw: bytes, says: str) -> None:
 def test_what_could_not_be_read_back_is_not_written(note: Note) -> None:
     with pytest.raises(NoteError):
         format_note(note)
+
+
+def test_a_second_spelling_of_a_valid_signature_is_told_apart_from_what_is_no_base64() -> None:
+    """The last character before the padding has two bits to spare."""
+    spelt = str(SIGNED)
+    assert spelt.endswith("=")
+    second = spelt.rstrip("=")[:-1] + chr(ord(spelt.rstrip("=")[-1]) + 1) + "=" * spelt.count("=")
+    with pytest.raises(SignatureMisspelt):
+        open_note(f"{TEXT}\n{second}\n".encode(), KNOWN, verify_ed25519)
 
 
 def test_a_note_of_a_hundred_signatures_is_taken() -> None:
