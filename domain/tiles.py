@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from domain.entry import MAX_ENTRY_BYTES
-from domain.merkle import HASH_BYTES, MAX_SIZE, Node, node_hash
+from domain.merkle import HASH_BYTES, MAX_SIZE, Node, Run, node_hash
 
 #: A full tile's hashes, and a full bundle's entries.
 WIDTH: Final = 256
@@ -102,6 +102,37 @@ def tiles(size: int, old: int = 0) -> Iterator[Tile]:
         level += 1
 
 
+def edge(size: int) -> tuple[Tile, ...]:
+    """The partial tiles of a tree of `size` leaves: what `grow` needs to go on from there."""
+    partial: list[Tile] = []
+    level = 0
+    while size:
+        size, width = divmod(size, WIDTH)
+        if width:
+            partial.append(Tile(level, size, width))
+        level += 1
+    return tuple(partial)
+
+
+def grow(runs: Iterable[Run], content: Mapping[Tile, bytes]) -> dict[Tile, bytes]:
+    """The tiles that a batch of leaves adds, full and partial: just those that `tiles` lists for the sizes after and before.
+
+    `runs` is what `CompactRange.extend` answered for the batch; `content` holds the bytes of the tiles that `edge` names
+    for the size before. Raises TileError if one of those is missing or cut short.
+    """
+    made: dict[Tile, bytes] = {}
+    for run in runs:
+        level, within = divmod(run.level, HEIGHT)
+        if within:
+            continue
+        index, width = divmod(run.index, WIDTH)
+        row = [*_content(Tile(level, index, width), content), *run.hashes] if width else run.hashes
+        for start in range(0, len(row), WIDTH):
+            hashes = row[start : start + WIDTH]
+            made[Tile(level, index + start // WIDTH, len(hashes))] = encode_tile(hashes)
+    return made
+
+
 def bundles(size: int, old: int = 0) -> Iterator[Bundle]:
     """The bundles of a log of `size` entries that differ from those of the log when it had `old` entries."""
     full, rest = divmod(size, WIDTH)
@@ -154,12 +185,16 @@ def read_nodes(nodes: Iterable[Node], size: int, content: Mapping[Tile, bytes]) 
     for node in nodes:
         place = place_of(node, size)
         if place.tile not in hashes:
-            if place.tile not in content:
-                raise TileError(f"{place.tile.path} is missing")
-            hashes[place.tile] = decode_tile(content[place.tile], place.tile.width)
+            hashes[place.tile] = _content(place.tile, content)
         # The nodes of a proof do not overlap, so nothing is hashed twice.
         found[node] = _root_over(hashes[place.tile][place.start : place.start + place.count])
     return found
+
+
+def _content(tile: Tile, content: Mapping[Tile, bytes]) -> list[bytes]:
+    if tile not in content:
+        raise TileError(f"{tile.path} is missing")
+    return decode_tile(content[tile], tile.width)
 
 
 def _root_over(row: list[bytes]) -> bytes:

@@ -246,8 +246,8 @@ def test_every_bit_of_an_inclusion_proof_its_leaf_and_its_root_counts() -> None:
             parts = [LEAVES[index], naive_tree.root(0, size), *made_inclusion(index, size)]
             for at in range(len(parts)):
                 for bit in range(256):
-                    leaf, root, *proof = [*parts[:at], flipped(parts[at], bit), *parts[at + 1 :]]
-                    assert not includes(index, size, proof, leaf, root), (index, size, at, bit)
+                    wrong = [*parts[:at], flipped(parts[at], bit), *parts[at + 1 :]]
+                    assert not includes(index, size, wrong[2:], wrong[0], wrong[1]), (index, size, at, bit)
 
 
 def test_every_bit_of_a_consistency_proof_and_its_roots_counts() -> None:
@@ -256,8 +256,8 @@ def test_every_bit_of_a_consistency_proof_and_its_roots_counts() -> None:
             parts = [naive_tree.root(0, old), naive_tree.root(0, new), *made_consistency(old, new)]
             for at in range(len(parts)):
                 for bit in range(256):
-                    old_root, new_root, *proof = [*parts[:at], flipped(parts[at], bit), *parts[at + 1 :]]
-                    assert not continues(old, new, proof, old_root, new_root), (old, new, at, bit)
+                    wrong = [*parts[:at], flipped(parts[at], bit), *parts[at + 1 :]]
+                    assert not continues(old, new, wrong[2:], wrong[0], wrong[1]), (old, new, at, bit)
 
 
 def test_at_every_other_index_and_size_an_inclusion_proof_holds_only_where_the_definition_leads_to_the_root() -> None:

@@ -25,8 +25,10 @@ from domain.tiles import (
     bundles,
     decode_bundle,
     decode_tile,
+    edge,
     encode_bundle,
     encode_tile,
+    grow,
     has_tile,
     parse_path,
     place_of,
@@ -207,6 +209,28 @@ def test_proofs_come_from_a_few_tiles() -> None:
 def test_a_tile_that_has_become_full_serves_for_the_partial_one() -> None:
     tile, full = Tile(0, 0, 100), encode_tile(LEAVES[:256])
     assert read_nodes([Node(2, 24)], 100, {tile: full}) == {Node(2, 24): RUNS[2].hashes[24]}
+
+
+def test_the_tiles_of_a_growing_tree_are_made_from_its_partial_tiles_and_the_new_leaves() -> None:
+    for old in SOME_SIZES:
+        before = content(old)
+        kept = {tile: before[tile] for tile in edge(old)}
+        assert kept.keys() == {tile for tile in before if tile.width < 256}
+        for new in SOME_SIZES:
+            if old <= new:
+                tree = CompactRange()
+                tree.extend(LEAVES[:old])
+                added, after = grow(tree.extend(LEAVES[old:new]), kept), content(new)
+                assert added == {tile: after[tile] for tile in tiles(new, old)}
+
+
+def test_a_tree_does_not_grow_from_partial_tiles_that_are_missing_or_cut_short() -> None:
+    tree = CompactRange()
+    tree.extend(LEAVES[:100])
+    runs = tree.extend(LEAVES[100:200])
+    for kept in ({}, {Tile(0, 0, 100): encode_tile(LEAVES[:99])}):
+        with pytest.raises(TileError):
+            grow(runs, kept)
 
 
 def test_a_tile_that_is_missing_or_cut_short_is_refused() -> None:
