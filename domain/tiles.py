@@ -17,7 +17,6 @@ WIDTH: Final = 256
 #: The tree's levels that one level of tiles spans: 256 = 2^8.
 HEIGHT: Final = 8
 
-MAX_LEVEL: Final = 63
 _LENGTH_BYTES: Final = 2
 
 _PATH: Final = re.compile(
@@ -83,7 +82,7 @@ def parse_path(path: str) -> Tile | Bundle:
     if tile.path != path or width > WIDTH:
         raise TileError("not the one path of a tile")
     level = 0 if isinstance(tile, Bundle) else tile.level
-    if level > MAX_LEVEL or (index * WIDTH + width) << (HEIGHT * level) > MAX_SIZE:
+    if (index * WIDTH + width) << (HEIGHT * level) > MAX_SIZE:
         raise TileError("a tile beyond every tree")
     return tile
 
@@ -235,7 +234,7 @@ def decode_bundle(raw: bytes, width: int) -> list[bytes]:
     while at < len(raw) and len(entries) < width:
         start = at + _LENGTH_BYTES
         at = start + int.from_bytes(raw[at:start], "big")
-        if at > len(raw) or start > len(raw):
+        if at > len(raw):
             raise TileError(f"the bundle ends within entry {len(entries)}")
         entries.append(raw[start:at])
     if at < len(raw):

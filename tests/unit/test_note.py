@@ -152,6 +152,14 @@ def test_a_second_spelling_of_a_valid_signature_is_told_apart_from_what_is_no_ba
         open_note(f"{TEXT}\n{second}\n".encode(), KNOWN, verify_ed25519)
 
 
+def test_a_note_of_a_million_bytes_is_taken_and_one_more_is_not() -> None:
+    end = b"\n\n" + GOOD + b"\n"
+    text = b"x" * (MAX_NOTE_BYTES - len(end))
+    assert len(parse_note(text + end).text) == len(text) + 1
+    with pytest.raises(NoteError, match="1000001 bytes"):
+        parse_note(b"x" + text + end)
+
+
 def test_a_note_of_a_hundred_signatures_is_taken() -> None:
     """signed-note asks for at least 16."""
     assert len(parse_note(line(b"\n".join([GOOD] * MAX_SIGNATURES))).signatures) == MAX_SIGNATURES
@@ -356,6 +364,27 @@ def test_a_cosignature_is_no_signature_and_a_signature_no_cosignature() -> None:
         check_signature(TEXT, replace(plain, id=timed.id), both[1].key, verify_ed25519)
     with pytest.raises(SignatureInvalid):
         check_signature(TEXT, timed, both[0].key, verify_ed25519)
+
+
+def test_a_signature_is_checked_against_the_key_that_it_names() -> None:
+    for renamed in (replace(SIGNED, name="somebody"), replace(SIGNED, id=b"\x00" * 4)):
+        with pytest.raises(SignatureInvalid):
+            check_signature(TEXT, renamed, LOG.key, verify_ed25519)
+
+
+def test_whoever_verifies_is_asked_about_signatures_of_64_bytes_only() -> None:
+    asked: list[int] = []
+
+    def believe(public: bytes, message: bytes, signature: bytes) -> bool:
+        asked.append(len(signature))
+        return True
+
+    for key, extra in ((LOG.key, 0), (WITNESS.key, 8)):
+        for length in (1, 8, 63, 65, 200):
+            with pytest.raises(SignatureInvalid):
+                check_signature(TEXT, Signature(key.name, key.id, bytes(extra + length)), key, believe)
+        check_signature(TEXT, Signature(key.name, key.id, bytes(extra + 64)), key, believe)
+    assert asked == [64, 64]
 
 
 def test_a_time_beyond_63_bits_is_refused() -> None:

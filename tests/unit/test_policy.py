@@ -178,6 +178,14 @@ def test_a_key_with_a_wrong_id_is_refused() -> None:
         parse_policy(f"witness w1 {wrong}\nquorum w1\n".encode())
 
 
+def test_one_public_key_under_two_names_is_refused() -> None:
+    """Else one witness could be counted as two."""
+    for known, again in ((f"witness w1 {X1.key}", "witness w2 "), (f"log {LOG.key}", "log ")):
+        key = X1.key if "witness" in known else LOG.key
+        with pytest.raises(PolicyError, match="line 2: a public key a second time"):
+            parse_policy(f"{known}\n{again}{VerifierKey('impostor.example', key.type, key.public)}\nquorum none\n".encode())
+
+
 def test_a_policy_takes_256_of_each_and_no_more() -> None:
     keys = [VerifierKey("k", SignatureType.ED25519, number.to_bytes(32, "big")) for number in range(MAX_DEFINITIONS + 1)]
     lines = [f"log {key}" for key in keys]
