@@ -55,23 +55,29 @@ def load_or_create(path: Path) -> bytes:
     another key would make what was encrypted under the old one unreadable.
     """
     if not path.exists():
-        _create(path)
-    if os.name == "posix" and path.stat().st_mode & 0o077:
-        raise SecretError(f"{path} can be read by others; run: chmod 600 {path}")
-    key = path.read_bytes()
+        create(path, secrets.token_bytes(KEY_BYTES))
+    key = read(path)
     if len(key) != KEY_BYTES:
         raise SecretError(f"{path} holds {len(key)} bytes instead of {KEY_BYTES}; restore it from a backup")
     return key
 
 
-def _create(path: Path) -> None:
+def read(path: Path) -> bytes:
+    """What a secret file holds; raises SecretError when others could read it too."""
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        raise SecretError(f"{path} can be read by others; run: chmod 600 {path}")
+    return path.read_bytes()
+
+
+def create(path: Path, content: bytes) -> None:
+    """Makes a secret file with mode 0600; one that is there already, whole, is never replaced."""
     # Filled under another name first: a second process that starts now never sees an empty key, and a
     # crash leaves none behind. Whoever links first wins; a key that is there is never replaced.
     unfinished = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as created:
-            created.write(secrets.token_bytes(KEY_BYTES))
+            created.write(content)
             created.flush()
             os.fsync(created.fileno())
         with contextlib.suppress(FileExistsError):
