@@ -7,9 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from api.surfaces.sessions import disclosure
 from domain.actor import Mode
-from domain.consent import DisclosureText
+from domain.consent import DisclosureText, stakeholder_subject
 from domain.entry import decode
 from infrastructure.database import DatabaseUrls, connect
 from infrastructure.vault import Reference
@@ -106,7 +105,7 @@ async def test_an_erased_stakeholder_is_no_longer_named(database: DatabaseUrls, 
     async with opened(database, tmp_path) as world:
         key = await world.organization()
         given = await key.ok("POST", f"{PATH}/esra", BODY)
-        who = disclosure.stakeholder(world.running.tenant, STAKEHOLDER)
+        who = stakeholder_subject(world.running.tenant, STAKEHOLDER)
         await world.running.deps.ledger.erase(who, "request", PARTNER)
         shown = await key.ok("GET", f"{PATH}/{given['id']}")
         assert (shown["stakeholder_id"], shown["status"]) == (None, "active")
