@@ -1,6 +1,7 @@
 """The checks of the project, in order; the tests come last and only when the rest holds."""
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -32,8 +33,13 @@ def main() -> None:
     if TESTS in wanted:
         _heading("Tests")
         # Replaced, so that pytest's closing line is the last one.
-        become([sys.executable, "-m", "pytest", "-n", "auto", *for_pytest])
+        become([sys.executable, "-m", "pytest", "-n", str(_workers()), *for_pytest])
     print("\nAll holds.")
+
+
+def _workers() -> int:
+    """One more than there are cores: most of the tests' time is waiting for servers that they start."""
+    return (os.cpu_count() or 1) + 1
 
 
 def _holds(title: str, command: tuple[str, ...]) -> bool:
