@@ -75,6 +75,8 @@ REFUSALS: Final[Mapping[type[Refusal], int]] = {
     errors.TooManyLocations: 422,
     errors.CreditsInsufficient: 402,
     errors.SubjectNotFound: 404,
+    errors.SealingContradicted: 409,
+    errors.SealingKeyUnusable: 409,
 }
 
 #: Codes of what is refused before the request is understood.

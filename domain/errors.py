@@ -418,3 +418,18 @@ class IdempotentAnswerErased(Refusal):
 class SubjectNotFound(Refusal):
     code = "subject-not-found"
     sentence = "Nothing is stored about this person or thing."
+
+
+@dataclass(eq=False)
+class SealingContradicted(Refusal):
+    code = "sealing-contradicted"
+    sentence = "The {what} of the ledger are recorded up to entry {recorded} already, and not as these say."
+    what: str
+    recorded: int
+
+
+@dataclass(eq=False)
+class SealingKeyUnusable(Refusal):
+    code = "sealing-key-unusable"
+    sentence = "The key {key} was retired, or was never one of the ledger's."
+    key: str

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final, cast, get_args
 from uuid import UUID
 
-from domain import consent, directory, erasure, library, template
+from domain import consent, directory, erasure, library, sealing, template
 from domain import envelope as envelopes
 from domain import signing as signings
 from domain.consent import Consent, ConsentCommand, ConsentFact
@@ -20,16 +20,17 @@ from domain.directory import DirectoryCommand, DirectoryFact, Organization
 from domain.envelope import Envelope, EnvelopeFact
 from domain.erasure import Erased, EraseSubject, SubjectErased
 from domain.library import LibraryCommand, LibraryDocument, LibraryFact
+from domain.sealing import Sealing, SealingCommand, SealingFact
 from domain.signing import Signing, SigningFact
 from domain.template import Template, TemplateCommand, TemplateFact
 from infrastructure.codec import Fact
 
 #: What may be asked of a single stream.
-LoneCommand = TemplateCommand | LibraryCommand | DirectoryCommand | ConsentCommand
+LoneCommand = TemplateCommand | LibraryCommand | DirectoryCommand | ConsentCommand | SealingCommand
 Command = LoneCommand | PackageCommand
 
 #: What a stream's facts add up to.
-State = Template | LibraryDocument | Organization | Consent | Envelope | Signing | Erased
+State = Template | LibraryDocument | Organization | Consent | Envelope | Signing | Erased | Sealing
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,15 @@ LONE: Final = (
         commands=(EraseSubject,),
         decide=erasure.decide,
         stream="subject",
+    ),
+    Lone(
+        state=Sealing,
+        facts=get_args(SealingFact),
+        evolve=sealing.evolve,
+        label=lambda state: "kept",
+        commands=get_args(SealingCommand),
+        decide=sealing.decide,
+        stream="ledger",
     ),
 )
 

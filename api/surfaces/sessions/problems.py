@@ -268,6 +268,8 @@ REFUSALS: Final[Mapping[type[Refusal], Refused]] = {
     errors.TooManyLocations: _field("locations"),
     errors.DocumentChanged: Refused(DOCUMENT_CHANGED),
     errors.Conflict: Refused(LOCKED, _locked),
+    errors.SealingContradicted: Refused(TRANSITION),
+    errors.SealingKeyUnusable: Refused(TRANSITION),
     errors.IdempotencyKeyReused: Refused(KEY_CONFLICT),
     errors.IdempotentAnswerErased: Refused(ANSWER_ERASED),
     errors.CreditsInsufficient: Refused(CREDITS),

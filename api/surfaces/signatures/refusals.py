@@ -92,6 +92,8 @@ REFUSALS: Final[Mapping[type[Refusal], Build]] = {
     errors.IdempotencyKeyReused: _conflict,
     errors.IdempotentAnswerErased: _conflict,
     errors.SubjectNotFound: _absent("person"),
+    errors.SealingContradicted: _conflict,
+    errors.SealingKeyUnusable: _conflict,
     errors.DirectoryEntryNotFound: _absent("entry of the directory"),
     errors.TooManyLocations: _conflict,
     errors.OwnerRoleFixed: _conflict,

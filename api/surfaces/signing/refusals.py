@@ -51,6 +51,8 @@ REFUSALS: Final[Mapping[type[Refusal], int]] = {
     errors.IdempotencyKeyReused: 409,
     errors.IdempotentAnswerErased: 409,
     errors.SubjectNotFound: 404,
+    errors.SealingContradicted: 409,
+    errors.SealingKeyUnusable: 409,
     errors.FieldMisplaced: 400,
     errors.TooManyCopies: 400,
     errors.EnvelopeTooLarge: 409,
