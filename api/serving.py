@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.loops.auto import auto_loop_factory
 
 from api.app import Running, running
+from api.http import App
 from infrastructure.installation import Installation
 from infrastructure.watchdog import Watchdog
 
@@ -37,25 +38,30 @@ def run(process: Coroutine[Any, Any, None]) -> None:
 async def serve(installation: Installation, *, followers: bool) -> None:
     """Answers requests until SIGINT or SIGTERM; prints what a newcomer needs next once it listens."""
     settings = installation.settings
-    with _listen(settings.host, settings.port) as listening, Watchdog(installation.server):
+    with listen(settings.host, settings.port) as listening, Watchdog(installation.server):
         port = listening.getsockname()[1]
         base_url = settings.base_url if settings.port else f"http://{settings.host}:{port}"
         async with running(installation.at(base_url), followers=followers) as parts:
-            server = _Server(
-                uvicorn.Config(
-                    parts.app,
-                    lifespan="off",
-                    access_log=False,
-                    server_header=False,
-                    # Believing X-Forwarded-For is decided by our settings (`api.http.client_address`); uvicorn would believe
-                    # every process of this machine and pass it off as the address of the connection.
-                    proxy_headers=False,
-                    log_level="warning",
-                    timeout_graceful_shutdown=10,
-                )
-            )
+            server = server_of(parts.app)
             _spare_the_collector()
             await asyncio.gather(server.serve(sockets=[listening]), _greet(server, parts, base_url))
+
+
+def server_of(app: App) -> uvicorn.Server:
+    """Answers requests with `app` until SIGINT or SIGTERM, and then lets what is in hand end."""
+    return _Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            access_log=False,
+            server_header=False,
+            # Believing X-Forwarded-For is decided by our settings (`api.http.client_address`); uvicorn would believe
+            # every process of this machine and pass it off as the address of the connection.
+            proxy_headers=False,
+            log_level="warning",
+            timeout_graceful_shutdown=10,
+        )
+    )
 
 
 def _spare_the_collector() -> None:
@@ -99,7 +105,7 @@ async def work(installation: Installation) -> None:
             await stop.wait()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """Raises OSError when the address is taken; before anything else has been started."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio switches Nagle's algorithm off only where it is: otherwise it and
