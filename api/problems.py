@@ -75,6 +75,10 @@ REFUSALS: Final[Mapping[type[Refusal], int]] = {
     errors.TooManyLocations: 422,
     errors.CreditsInsufficient: 402,
     errors.SubjectNotFound: 404,
+    errors.ErasureHeld: 409,
+    errors.HoldNotFound: 404,
+    errors.HoldEndsInPast: 422,
+    errors.TooManyHolds: 409,
     errors.SealingContradicted: 409,
     errors.SealingKeyUnusable: 409,
 }

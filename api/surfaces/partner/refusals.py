@@ -150,6 +150,10 @@ REFUSALS: Final[Mapping[type[Refusal], Build]] = {
     errors.IdempotencyKeyReused: _conflict("idempotency_key_reused"),
     errors.IdempotentAnswerErased: _conflict("idempotent_answer_erased"),
     errors.SubjectNotFound: lambda refusal, place: absent(str(refusal), {}),
+    errors.ErasureHeld: _conflict("erasure_held"),
+    errors.HoldNotFound: lambda refusal, place: absent(str(refusal), {}),
+    errors.HoldEndsInPast: _invalid("_schema"),
+    errors.TooManyHolds: _conflict("too_many_holds"),
     errors.SealingContradicted: _conflict("sealing_contradicted"),
     errors.SealingKeyUnusable: _conflict("sealing_key_unusable"),
 }

@@ -4,28 +4,17 @@ A refusal is an answer, not a fault: a command was understood and is not allowed
 `code` and the data that explains it, and no HTTP status; each surface has its own table of those.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
 from uuid import UUID
 
-
-class ImpossibleHistory(Exception):
-    """A fact that could not have been decided in the state before it: the history was tampered with."""
-
-
-class Refusal(Exception):
-    """The command is not allowed; `code` says why, the fields are the data, `sentence` explains."""
-
-    code: ClassVar[str]
-    sentence: ClassVar[str]
-
-    def details(self) -> dict[str, object]:
-        """The data of the refusal by field name."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
-
-    def __str__(self) -> str:
-        return self.sentence.format(**self.details())
+from domain.errors.refusal import ImpossibleHistory as ImpossibleHistory
+from domain.errors.refusal import Refusal as Refusal
+from domain.errors.retention import ErasureHeld as ErasureHeld
+from domain.errors.retention import HoldEndsInPast as HoldEndsInPast
+from domain.errors.retention import HoldNotFound as HoldNotFound
+from domain.errors.retention import SubjectNotFound as SubjectNotFound
+from domain.errors.retention import TooManyHolds as TooManyHolds
 
 
 @dataclass(eq=False)
@@ -412,12 +401,6 @@ class IdempotencyKeyReused(Refusal):
 class IdempotentAnswerErased(Refusal):
     code = "idempotent-answer-erased"
     sentence = "The request was done before; its answer held personal data that has since been erased."
-
-
-@dataclass(eq=False)
-class SubjectNotFound(Refusal):
-    code = "subject-not-found"
-    sentence = "Nothing is stored about this person or thing."
 
 
 @dataclass(eq=False)
