@@ -33,6 +33,7 @@ from infrastructure.oidc import Oidc
 from infrastructure.reading import ReadGate
 from infrastructure.recorder import Recorder
 from infrastructure.repeats import Repeats
+from infrastructure.sealed import Sealed
 from infrastructure.settings import Settings
 from infrastructure.urls import FileUrls
 from infrastructure.vault import Vault
@@ -107,6 +108,7 @@ async def _open(stack: AsyncExitStack, installation: Installation, clock: Clock)
         invitations=mint,
         reads=pool,
         gate=gate,
+        sealed=Sealed(pool),
         identity=identity,
         blobs=BlobStore.at(settings.blob_url),
         urls=FileUrls(settings.base_url, installation.keys.urls, timedelta(seconds=settings.url_lifetime_seconds), clock),

@@ -33,6 +33,7 @@ from infrastructure.ledger import InvitationMint, Key, Ledger, Outcome, Recorded
 from infrastructure.pdf import PdfLimits, TextPlaces, UnusablePdf, find_text, inspect_pdf
 from infrastructure.reading import ReadGate, ReadsUnavailable
 from infrastructure.recorder import Recorder, StoredEntry
+from infrastructure.sealed import Alarm, Sealed, StoredCheckpoint
 from infrastructure.secrets import token_hash
 from infrastructure.settings import Settings
 from infrastructure.urls import DocumentUploadGrant, DownloadGrant, FileGrant, FileUrls, Refused, UploadGrant, UrlRefused
@@ -40,6 +41,7 @@ from infrastructure.vault import Opened, Reference, Vault
 
 __all__ = [
     "Administrator",
+    "Alarm",
     "Answer",
     "ApiKey",
     "BlobCorrupted",
@@ -73,7 +75,9 @@ __all__ = [
     "RecorderUnavailable",
     "Reference",
     "Refused",
+    "Sealed",
     "Settings",
+    "StoredCheckpoint",
     "StoredEntry",
     "TextPlaces",
     "TokenExpired",
@@ -104,6 +108,7 @@ class Deps:
     vault: Vault
     reads: Reads
     gate: ReadGate
+    sealed: Sealed
     identity: Identity
     blobs: BlobStore
     urls: FileUrls

@@ -49,6 +49,10 @@ def _hosts(value: object) -> object:
     return {host.strip().lower(): surface.strip() for host, _, surface in pairs}
 
 
+def _lines(value: object) -> object:
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
 def _key(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -116,6 +120,7 @@ class Settings(BaseModel):
         None,
         min_length=1,
         max_length=255,
+        pattern=r"^[^\s+]+$",
         description="The ledger's name, part of every entry. Default: made on the first run and kept.",
     )
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
@@ -145,6 +150,18 @@ class Settings(BaseModel):
         5.0, gt=0, le=60, description="How long a read waits for the projections before it answers 503."
     )
     session_lifetime_days: int = Field(30, ge=1, description="How long a signing session may be completed.")
+    checkpoint_seconds: float = Field(
+        2.0, ge=0.5, le=3600, description="Within how many seconds new entries are under a signed checkpoint. Ends are at once."
+    )
+    public_log: bool = Field(
+        True, description="Whether checkpoints, tiles, entries and their proofs are open to anybody, or to credentials only."
+    )
+    log_keys: Annotated[tuple[str, ...], BeforeValidator(_lines)] = Field(
+        (),
+        repr=False,
+        description="Private keys that sign checkpoints, PRIVATE+KEY+..., with white space between them. "
+        "Default: files in the data folder.",
+    )
     idempotency_hours: int = Field(24, ge=1, description="How long an idempotency key is remembered.")
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_split)] = Field(
         (), description="Networks whose X-Forwarded-For is believed: 10.0.0.0/8,fd00::/8."

@@ -29,6 +29,7 @@ from infrastructure.ledger import NO_ANSWER, InvitationMint, Ledger, Outcome
 from infrastructure.notifications import LogListener
 from infrastructure.reading import ReadGate
 from infrastructure.recorder import Recorder
+from infrastructure.sealed import Sealed
 from infrastructure.secrets import Keys
 from infrastructure.settings import Settings
 from infrastructure.urls import FileUrls
@@ -224,6 +225,7 @@ async def running(urls: DatabaseUrls, folder: Path, *, tenant: str = "Example Lt
                 vault=vault,
                 reads=pool,
                 gate=ReadGate(urls.service, pool),
+                sealed=Sealed(pool),
                 identity=identity,
                 blobs=BlobStore.at(settings.blob_url),
                 urls=FileUrls(BASE_URL, KEYS.urls, timedelta(seconds=settings.url_lifetime_seconds), clock),
