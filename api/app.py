@@ -25,8 +25,9 @@ from infrastructure.expiry import Expiry
 from infrastructure.following import Follower
 from infrastructure.identity import Identity
 from infrastructure.installation import Installation
+from infrastructure.invitation_mint import InvitationMint
 from infrastructure.invitations import Invitations, Sender
-from infrastructure.ledger import InvitationMint, Ledger
+from infrastructure.ledger import Ledger
 from infrastructure.mail import mailer
 from infrastructure.notifications import LogListener
 from infrastructure.oidc import Oidc

@@ -26,8 +26,9 @@ from infrastructure.clock import SystemClock
 from infrastructure.database import DatabaseUnavailable, async_pool
 from infrastructure.identity import Identity
 from infrastructure.installation import Installation
+from infrastructure.invitation_mint import InvitationMint
 from infrastructure.issuer import ISSUER
-from infrastructure.ledger import InvitationMint, Ledger
+from infrastructure.ledger import Ledger
 from infrastructure.recorder import Recorder
 from infrastructure.vault import Vault
 
@@ -151,7 +152,7 @@ async def _erase(opened: Installation, subject: Subject, ground: str) -> _Places
         try:
             mint = InvitationMint(opened.keys, timedelta(days=opened.settings.session_lifetime_days), os.urandom)
             ledger = Ledger(recorder, Vault(pool, opened.keys), mint, clock)
-            outcome = await ledger.erase(subject, ground, BY)
+            _, outcome = await ledger.erase(subject, ground, BY)
             streams = [
                 (entry.stream, entry.version)
                 for recorded in outcome.recorded

@@ -29,7 +29,8 @@ from infrastructure.identity import (
     UnknownTenant,
     User,
 )
-from infrastructure.ledger import InvitationMint, Key, Ledger, Outcome, Recorded
+from infrastructure.invitation_mint import InvitationMint
+from infrastructure.ledger import Key, Ledger, Outcome, Recorded
 from infrastructure.pdf import PdfLimits, TextPlaces, UnusablePdf, find_text, inspect_pdf
 from infrastructure.reading import ReadGate, ReadsUnavailable
 from infrastructure.recorder import Recorder, StoredEntry

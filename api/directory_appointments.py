@@ -35,7 +35,8 @@ from infrastructure.clock import Clock, SystemClock
 from infrastructure.database import Reads, async_pool, connect
 from infrastructure.following import places
 from infrastructure.installation import Installation
-from infrastructure.ledger import NO_ANSWER, InvitationMint, Ledger, Outcome
+from infrastructure.invitation_mint import InvitationMint
+from infrastructure.ledger import NO_ANSWER, Ledger, Outcome
 from infrastructure.reading import AsyncConnection, ReadsUnavailable
 from infrastructure.recorder import Recorder
 from infrastructure.vault import Vault

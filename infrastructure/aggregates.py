@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final, cast, get_args
 from uuid import UUID
 
-from domain import consent, directory, erasure, library, sealing, template
+from domain import consent, directory, erasure, library, retention, sealing, template
 from domain import envelope as envelopes
 from domain import signing as signings
 from domain.consent import Consent, ConsentCommand, ConsentFact
@@ -20,17 +20,18 @@ from domain.directory import DirectoryCommand, DirectoryFact, Organization
 from domain.envelope import Envelope, EnvelopeFact
 from domain.erasure import Erased, EraseSubject, SubjectErased
 from domain.library import LibraryCommand, LibraryDocument, LibraryFact
+from domain.retention import Holds, RetentionCommand, RetentionFact
 from domain.sealing import Sealing, SealingCommand, SealingFact
 from domain.signing import Signing, SigningFact
 from domain.template import Template, TemplateCommand, TemplateFact
 from infrastructure.codec import Fact
 
 #: What may be asked of a single stream.
-LoneCommand = TemplateCommand | LibraryCommand | DirectoryCommand | ConsentCommand | SealingCommand
+LoneCommand = TemplateCommand | LibraryCommand | DirectoryCommand | ConsentCommand | RetentionCommand | SealingCommand
 Command = LoneCommand | PackageCommand
 
 #: What a stream's facts add up to.
-State = Template | LibraryDocument | Organization | Consent | Envelope | Signing | Erased | Sealing
+State = Template | LibraryDocument | Organization | Consent | Envelope | Signing | Erased | Holds | Sealing
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,15 @@ LONE: Final = (
         commands=(EraseSubject,),
         decide=erasure.decide,
         stream="subject",
+    ),
+    Lone(
+        state=Holds,
+        facts=get_args(RetentionFact),
+        evolve=retention.evolve,
+        label=lambda state: "holding" if state.placed else "nothing held",
+        commands=get_args(RetentionCommand),
+        decide=retention.decide,
+        stream="holds",
     ),
     Lone(
         state=Sealing,

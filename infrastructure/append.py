@@ -25,7 +25,10 @@ class NewEntry:
 
 @dataclass(frozen=True, slots=True)
 class StreamAppend:
-    """Entries for one stream. `expected_version` is its last version as decided upon, 0 for a new one."""
+    """Entries for one stream. `expected_version` is its last version as decided upon, 0 for a new one.
+
+    Without entries the stream must only be where it was: something was decided on its state.
+    """
 
     stream: UUID
     expected_version: int

@@ -25,12 +25,23 @@ from domain.erasure import SubjectErased
 from domain.ids import IdError, parse_lower_uuid
 from domain.library import LibraryFact
 from domain.personal import Disclosure, Personal
+from domain.retention import RetentionFact
 from domain.sealing import SealingFact
 from domain.signing import ProcessCreated, SigningFact
 from domain.template import TemplateFact
 
 #: Every fact that the ledger stores.
-Fact = TemplateFact | LibraryFact | DirectoryFact | ConsentFact | EnvelopeFact | SigningFact | SubjectErased | SealingFact
+Fact = (
+    TemplateFact
+    | LibraryFact
+    | DirectoryFact
+    | ConsentFact
+    | EnvelopeFact
+    | SigningFact
+    | SubjectErased
+    | RetentionFact
+    | SealingFact
+)
 
 FACTS: Final[Mapping[str, type[Any]]] = {fact.TYPE: fact for fact in get_args(Fact)}
 

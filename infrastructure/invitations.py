@@ -38,7 +38,8 @@ from infrastructure.codec import decode_fact
 from infrastructure.database import DatabaseUnavailable
 from infrastructure.following import Connection, Follower, LogEntry, each_batch
 from infrastructure.invitation_message import Head, InvitationText, compose
-from infrastructure.ledger import NO_ANSWER, InvitationMint, Ledger
+from infrastructure.invitation_mint import InvitationMint
+from infrastructure.ledger import NO_ANSWER, Ledger
 from infrastructure.mail import AddressUnusable, Mailer, MailRefused, MailUnavailable
 from infrastructure.notifications import LogListener
 from infrastructure.recorder import LogReader

@@ -6,9 +6,10 @@ once. When others were faster it decides again on fresh state, a few times, then
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, TypeVar, cast
 from uuid import UUID
@@ -23,14 +24,15 @@ from domain.erasure import ErasedEntry, EraseSubject
 from domain.errors import (
     Conflict,
     CreditsInsufficient,
+    ErasureHeld,
     IdempotencyKeyReused,
     IdempotentAnswerErased,
     Refusal,
     SubjectNotFound,
 )
-from domain.ids import uuid7
 from domain.personal import Disclosure, Subject
-from domain.signing import Invitation, Session, Signing
+from domain.retention import Holds, holds_stream
+from domain.signing import Signing
 from infrastructure.aggregates import BY_COMMAND, Command, State, belongs, evolve, stream_of
 from infrastructure.append import (
     Answer,
@@ -48,8 +50,8 @@ from infrastructure.append import (
 )
 from infrastructure.clock import Clock
 from infrastructure.codec import EncodedFact, Fact, decode_fact, encode_fact
+from infrastructure.invitation_mint import InvitationMint
 from infrastructure.recorder import Recorder, StoredEntry
-from infrastructure.secrets import Keys, mint, token_hash
 from infrastructure.vault import Reference, Vault
 
 #: How often a command is decided again when others changed its streams first.
@@ -123,13 +125,14 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class _Decided:
-    """A decision with the state it was decided on."""
+    """A decision with the state it was decided on. It stands only if the streams of `unchanged` are where they were loaded."""
 
     steps: tuple[_Step, ...]
     loaded: Mapping[UUID, _Loaded]
     now: datetime
     not_after: datetime | None = None
     erase: tuple[Erasure, ...] = ()
+    unchanged: tuple[UUID, ...] = ()
 
     @property
     def disclosures(self) -> list[tuple[Reference, Disclosure]]:
@@ -155,33 +158,6 @@ def _steps(facts: Mapping[UUID, Sequence[Fact]], loaded: Mapping[UUID, _Loaded])
         for stream, stream_facts in facts.items()
         for version, fact in enumerate(stream_facts, loaded[stream].version + 1)
     )
-
-
-class InvitationMint:
-    """Makes invitations and the session tokens that only the invited get to see."""
-
-    def __init__(self, keys: Keys, lifetime: timedelta, random: Callable[[int], bytes]) -> None:
-        self._key = keys.tokens
-        self._lifetime = lifetime
-        self._random = random
-
-    def invitation(self, now: datetime) -> Invitation:
-        """A fresh invitation; its token is derived from its id, so it needs to be stored nowhere."""
-        identity = uuid7(now, self._random(10))
-        return Invitation(identity, token_hash(self.token(identity)), now + self._lifetime)
-
-    def token(self, invitation: UUID) -> str:
-        """The session token of an invitation: `sig_` and 43 characters."""
-        return "sig_" + mint(self._key, "session-token/v1", str(invitation))
-
-    def session(self, now: datetime, lifetime: timedelta) -> Session:
-        """A fresh session for somebody who has just signed in; its token is derived likewise."""
-        identity = uuid7(now, self._random(10))
-        return Session(identity, token_hash(self.session_token(identity)), now + lifetime)
-
-    def session_token(self, session: UUID) -> str:
-        """The token of a session of somebody who signed in: `sig_` and 43 characters."""
-        return "sig_" + mint(self._key, "signed-in-session-token/v1", str(session))
 
 
 class Ledger:
@@ -210,8 +186,24 @@ class Ledger:
                 return first
             raise
 
-    async def erase(self, subject: Subject, ground: str, by: Actor) -> Outcome:
-        """Destroys what is stored about `subject` and records that; raises SubjectNotFound."""
+    async def erase(
+        self, subject: Subject, ground: str, by: Actor, render: Render | None = None, *, key: Key | None = None
+    ) -> tuple[Answer, Outcome]:
+        """Destroys what is stored about `subject`, records that, and renders the answer.
+
+        A key seen before gives the first answer, and an outcome without facts. Raises SubjectNotFound, ErasureHeld, other
+        Refusals as `handle`, and RecorderUnavailable.
+        """
+        try:
+            return await self._erase(subject, ground, by, render, key)
+        except Refusal:
+            if key is not None and (first := await self.answered(key)) is not None:
+                return first, Outcome((), {})
+            raise
+
+    async def _erase(
+        self, subject: Subject, ground: str, by: Actor, render: Render | None, key: Key | None
+    ) -> tuple[Answer, Outcome]:
         for _ in range(ATTEMPTS):
             identity = await self._vault.subject_id(subject)
             if identity is None:
@@ -220,17 +212,34 @@ class Ledger:
             places = dict.fromkeys(ErasedEntry(place.stream, place.version) for place in references)
             command = EraseSubject(subject.tenant, identity, ground, tuple(places))
             now = self._clock.now()
-            loaded = {identity: _Loaded(0, None, cached=False)}
+            held = await self._holds(subject.tenant, {place.stream for place in places}, now)
+            loaded = {identity: _Loaded(0, None, cached=False), **held}
             facts = erasure.decide(command, None, now)
-            # The count makes the erasure stale if anything about the subject was stored since.
+            # The count makes the erasure stale if anything about the subject was stored since, `held` if a hold was placed.
             erase = (Erasure(identity, len(references)),)
+            decided = _Decided(_steps({identity: facts}, loaded), loaded, now, None, erase, tuple(held))
             try:
-                _, outcome = await self._append(_Decided(_steps({identity: facts}, loaded), loaded, now, None, erase), by)
+                with _refusals():
+                    answer, outcome = await self._append(decided, by, render, key)
             except StaleAppend:
                 continue
             self._vault.forget([subject])
-            return outcome
+            return answer, outcome
         raise Conflict
+
+    async def _holds(self, tenant: UUID, streams: Collection[UUID], now: datetime) -> dict[UUID, _Loaded]:
+        """The tenant's holds, by their stream; raises ErasureHeld if one forbids to erase what stands in `streams`."""
+        loaded = await self._load([holds_stream(tenant)], Holds, fresh=True)
+        (holds,) = (cast(Holds | None, item.state) for item in loaded.values())
+        in_force = () if holds is None else holds.in_force(now)
+        # Read after `streams` was: whichever signing has something in there, its envelope knows of it by now.
+        held = await self._load([hold.envelope for hold in in_force if hold.envelope is not None], Envelope, fresh=True)
+        for hold in in_force:
+            envelope = None if hold.envelope is None else cast(Envelope | None, held[hold.envelope].state)
+            slots = () if envelope is None else envelope.slots
+            if hold.envelope is None or hold.envelope in streams or any(who in streams for who in slots):
+                raise ErasureHeld(hold.id, hold.reason, hold.until)
+        return loaded
 
     async def state(self, kind: type[S], stream: UUID) -> S | None:
         """The present state of a stream, read from the log itself; None if there is no such aggregate."""
@@ -252,12 +261,8 @@ class Ledger:
 
         For what has to be looked up before a command can be made, and may have changed since the first time.
         """
-        try:
+        with _refusals():
             return await self._recorder.answered(key.scope, key.key, key.request_hash)
-        except KeyReused as err:
-            raise IdempotencyKeyReused from err
-        except AnswerErased as err:
-            raise IdempotentAnswerErased from err
 
     async def _decide_and_append(self, command: Command, by: Actor, render: Render, key: Key | None, credits: int) -> Answer:
         answer = await self._attempt(command, by, render, key, credits, fresh=False)
@@ -291,18 +296,13 @@ class Ledger:
             # Nothing to do on a state that may be old: with no entry to append, no expected version tells.
             return None
         try:
-            answer, _ = await self._append(decided, by, render, key, credits)
+            with _refusals():
+                answer, _ = await self._append(decided, by, render, key, credits)
         except StaleAppend:
             for stream in loaded:
                 self._cache.pop(stream, None)
             self._vault.forget(disclosure.subject for _, disclosure in decided.disclosures)
             return None
-        except KeyReused as err:
-            raise IdempotencyKeyReused from err
-        except AnswerErased as err:
-            raise IdempotentAnswerErased from err
-        except CreditsExhausted as err:
-            raise CreditsInsufficient from err
         return answer
 
     async def _decide(self, command: Command, loaded: dict[UUID, _Loaded], *, fresh: bool) -> _Decided:
@@ -392,13 +392,26 @@ class Ledger:
         return rendered, outcome
 
 
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What the recorder refuses, in the words of the domain; a stale append is none of it, since it is decided again."""
+    try:
+        yield
+    except KeyReused as err:
+        raise IdempotencyKeyReused from err
+    except AnswerErased as err:
+        raise IdempotentAnswerErased from err
+    except CreditsExhausted as err:
+        raise CreditsInsufficient from err
+
+
 #: For commands of the ledger itself, which no client waits for.
 NO_ANSWER: Final = Answer(204, "text/plain", b"")
 
 
 def _stream_appends(decided: _Decided, by: Actor) -> tuple[StreamAppend, ...]:
     actor: dict[str, Json] = {"kind": by.kind.value, "id": by.id}
-    entries: dict[UUID, list[NewEntry]] = {}
+    entries: dict[UUID, list[NewEntry]] = {stream: [] for stream in decided.unchanged}
     if not decided.steps:
         # "Already so" appends nothing, but a kept answer must be found when one of these streams is erased from.
         entries = {stream: [] for stream, item in decided.loaded.items() if item.state is not None}

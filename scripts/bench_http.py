@@ -45,7 +45,8 @@ from infrastructure.clock import SystemClock
 from infrastructure.database import async_pool, connect
 from infrastructure.embedded import EmbeddedServer, start_embedded
 from infrastructure.installation import Installation, open_installation
-from infrastructure.ledger import NO_ANSWER, InvitationMint, Ledger, Outcome
+from infrastructure.invitation_mint import InvitationMint
+from infrastructure.ledger import NO_ANSWER, Ledger, Outcome
 from infrastructure.recorder import Recorder
 from infrastructure.settings import Settings
 from infrastructure.vault import Vault

@@ -40,8 +40,9 @@ from infrastructure.clock import SystemClock
 from infrastructure.database import async_pool
 from infrastructure.identity import Identity, KeyKind
 from infrastructure.installation import Installation
+from infrastructure.invitation_mint import InvitationMint
 from infrastructure.issuer import ISSUER
-from infrastructure.ledger import NO_ANSWER, InvitationMint, Ledger
+from infrastructure.ledger import NO_ANSWER, Ledger
 from infrastructure.recorder import Recorder
 from infrastructure.vault import Vault
 from scripts.bench_reads_copies import RememberingVault, multiply

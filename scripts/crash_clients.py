@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from domain.ids import ProcessId, parse_uuid, typed_id
-from infrastructure.ledger import InvitationMint
+from infrastructure.invitation_mint import InvitationMint
 from scripts.http_client import Connection, NoAnswer, Reply, spell
 
 #: Longer than the server itself waits for a database that is away; then it answers 503.

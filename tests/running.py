@@ -25,7 +25,8 @@ from infrastructure.blobs import BlobStore
 from infrastructure.clock import OffsetClock
 from infrastructure.database import DatabaseUrls, async_pool
 from infrastructure.identity import Identity
-from infrastructure.ledger import NO_ANSWER, InvitationMint, Ledger, Outcome
+from infrastructure.invitation_mint import InvitationMint
+from infrastructure.ledger import NO_ANSWER, Ledger, Outcome
 from infrastructure.notifications import LogListener
 from infrastructure.reading import ReadGate
 from infrastructure.recorder import Recorder

@@ -24,7 +24,7 @@ from infrastructure.database import DatabaseUrls, async_pool
 from infrastructure.embedded import start_embedded
 from infrastructure.identity import Identity
 from infrastructure.installation import open_installation
-from infrastructure.ledger import InvitationMint
+from infrastructure.invitation_mint import InvitationMint
 from infrastructure.secrets import Keys
 from infrastructure.settings import Settings, variable
 from scripts.server_process import ServerProcess

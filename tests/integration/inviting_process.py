@@ -10,8 +10,9 @@ from datetime import timedelta
 
 from infrastructure.clock import OffsetClock
 from infrastructure.database import async_pool
+from infrastructure.invitation_mint import InvitationMint
 from infrastructure.invitations import Invitations, Sender
-from infrastructure.ledger import InvitationMint, Ledger
+from infrastructure.ledger import Ledger
 from infrastructure.mail import SmtpMailer, SmtpServer
 from infrastructure.notifications import LogListener
 from infrastructure.recorder import Recorder

@@ -25,7 +25,8 @@ from domain.signing import (
     SigningStatus,
 )
 from infrastructure.database import DatabaseUrls
-from infrastructure.ledger import NO_ANSWER, InvitationMint, Ledger
+from infrastructure.invitation_mint import InvitationMint
+from infrastructure.ledger import NO_ANSWER, Ledger
 from infrastructure.secrets import token_hash
 from tests.running import KEYS, PARTNER, Person, Running, Sent, in_loop, running
 

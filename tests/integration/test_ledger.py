@@ -213,7 +213,7 @@ async def test_erasing_a_person_destroys_what_is_stored_and_records_where_it_was
         sent, again = await parts.send(ANA, BEN), await parts.send(ANA)
         ledger, vault = parts.deps.ledger, parts.deps.vault
         ana = person(parts.tenant, email="ANA@example.com ", otherwise=sent.id)
-        outcome = await ledger.erase(ana, "gdpr-17-1-a", PARTNER)
+        _, outcome = await ledger.erase(ana, "gdpr-17-1-a", PARTNER)
         (recorded,) = outcome.recorded
         stream = recorded.receipt.stream
         (entry,) = [decode(stored.raw) for stored in await parts.deps.recorder.read_stream(stream)]
