@@ -15,13 +15,12 @@ from infrastructure.clock import SystemClock
 from infrastructure.secrets import SecretError
 from infrastructure.signing_keys import SigningKey, load, load_or_create
 from infrastructure.witness import Witness
-from infrastructure.witness_store import WitnessStore, WitnessStoreError
+from infrastructure.witness_store import STORE, WitnessStore, WitnessStoreError
 
 app = typer.Typer()
 
-#: Files of the witness's folder. The key can be read by its owner alone.
+#: The file of the key in the witness's folder; it can be read by its owner alone.
 KEY: Final = "witness.key"
-STORE: Final = "witness.sqlite3"
 
 
 @app.command()

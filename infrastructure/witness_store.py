@@ -13,6 +13,9 @@ from typing import Final
 
 from domain.witnessing import NOTHING, Head
 
+#: The file's name in the witness's folder.
+STORE: Final = "witness.sqlite3"
+
 #: How long one process waits while another writes.
 _BUSY_SECONDS: Final = 5.0
 
