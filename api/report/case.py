@@ -1,0 +1,123 @@
+"""What a report is written from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from api.report.words import Shown, Wording
+from domain.entry import Entry
+from domain.envelope import CertificateIssued, Document, DocumentAdded, DocumentExecuted, EnvelopeCreated, EnvelopeFact
+from domain.signing import ProcessCreated, SigningFact
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An entry with its place in the log, its leaf hash (32 bytes) and its fact; None for a type that is not known here."""
+
+    position: int
+    leaf: bytes
+    entry: Entry
+    fact: EnvelopeFact | SigningFact | None
+
+
+class FileState(StrEnum):
+    """What became of a document's bytes."""
+
+    INCLUDED = "in this bundle"
+    WITHHELD = "withheld"
+    ABSENT = "not stored any more"
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """A checkpoint: the log's size, when the server says that it signed, and who cosigned at what time."""
+
+    size: int
+    at: datetime
+    keys: Sequence[str]
+    cosignatures: Sequence[tuple[str, datetime]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A time-stamp token over the checkpoint of `size`: the time as the token says it, and the authority that was asked."""
+
+    size: int
+    time: str
+    authority: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A document that the facts name. `what` says which; pages are known of what was uploaded."""
+
+    what: str
+    sha256: str
+    pages: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One envelope, or one process of it if `process` names its participant, as a bundle has it.
+
+    `happened` is in the order of the log, `personal` by commitment, `files` by SHA-256 (64 hex digits). `seal` is the checkpoint that
+    the proofs lead to, `earlier` are others in the bundle. `heads` is the position that the heads manifest covers, if there is one.
+    """
+
+    ledger: str
+    envelope: UUID
+    process: UUID | None
+    happened: Sequence[Happened]
+    personal: Mapping[str, Shown]
+    files: Mapping[str, FileState]
+    seal: Seal
+    earlier: Sequence[Seal]
+    heads: int | None
+    stamps: Sequence[Stamp]
+
+    @property
+    def created(self) -> EnvelopeCreated | None:
+        return next((each.fact for each in self.happened if isinstance(each.fact, EnvelopeCreated)), None)
+
+    @property
+    def last(self) -> int:
+        """The position of the last entry."""
+        return self.happened[-1].position
+
+    def processes(self) -> dict[UUID, ProcessCreated]:
+        """The signings in the bundle by participant."""
+        return {each.entry.stream: each.fact for each in self.happened if isinstance(each.fact, ProcessCreated)}
+
+    def documents(self) -> dict[UUID, Document]:
+        """The documents to sign, by id."""
+        added = [each.fact.document for each in self.happened if isinstance(each.fact, DocumentAdded)]
+        created = self.created
+        return {document.id: document for document in (*(() if created is None else created.documents), *added)}
+
+    def named_files(self) -> list[File]:
+        """Every file that the facts name."""
+        wording = self.wording()
+        found = [File(wording.document(document.id), document.sha256, document.pages) for document in self.documents().values()]
+        for each in self.happened:
+            if isinstance(each.fact, DocumentExecuted):
+                found.append(File(f"Executed form of {wording.document(each.fact.document)}", each.fact.sha256, None))
+            elif isinstance(each.fact, CertificateIssued):
+                found.append(File("Certificate of completion", each.fact.sha256, None))
+        return found
+
+    def wording(self) -> Wording:
+        """How participants and documents are called: as they are disclosed, else by their place."""
+        nameless = Wording(self.personal, {}, {})
+        titles = {
+            id: f"document {number}" if document.title is None else f"document {number} ({nameless.value(document.title)})"
+            for number, (id, document) in enumerate(self.documents().items(), 1)
+        }
+        names = {who: nameless.value(created.name) for who, created in self.processes().items()}
+        return Wording(self.personal, {who: _told_apart(who, name, names) for who, name in names.items()}, titles)
+
+
+def _told_apart(who: UUID, name: str, names: Mapping[UUID, str]) -> str:
+    """A name, with its bearer's id where others are called the same: two may be, and all whose names are withheld are."""
+    return name if list(names.values()).count(name) == 1 and not name.startswith("[") else f"{name} ({who})"

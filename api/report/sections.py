@@ -1,0 +1,254 @@
+"""The report's sections: what this is, who took part, what was signed, what happened, what is shown, how to verify it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+from uuid import UUID
+
+from api.report.case import Case, FileState, Happened
+from api.report.page import Block, Code, Page, Paragraph, Section, Table, Terms
+from api.report.words import Disclosed, Erased, Withheld, Wording, moment
+from domain import envelope as envelopes
+from domain import signing as signings
+from domain.actor import Mode, Provenance
+from domain.envelope import EnvelopeFact, EnvelopeStatus
+from domain.signing import ProcessCreated, SigningFact, SigningStatus
+
+#: What each personal value of a signing's first entry is called.
+_PERSON: Final = (("E-mail address", "email"), ("Phone number", "phone"), ("Document number", "document_number"))
+
+
+def page_of(case: Case) -> Page:
+    """The report of a case."""
+    wording = case.wording()
+    return Page(
+        "Evidence of a signing process" if case.process else "Evidence of an envelope and its signing processes",
+        (
+            Section("What this is", tuple(_about(case, wording))),
+            Section("Who took part", tuple(_people(case, wording))),
+            Section("Documents", tuple(_documents(case))),
+            Section("What happened", tuple(_timeline(case, wording))),
+            Section("What is shown, and what is absent", tuple(_shown(case))),
+            Section("How to verify this", tuple(_verifying())),
+        ),
+    )
+
+
+def _about(case: Case, wording: Wording) -> Iterator[Block]:
+    yield Paragraph(
+        "The server that keeps the ledger wrote this report from the other files of this bundle, for people to read. It is no evidence"
+        " itself: whoever can change the bundle can write another report. What holds, a verifier establishes from the other files.",
+        loud=True,
+    )
+    created = case.created
+    if created is not None and created.mode is Mode.TEST:
+        yield Paragraph("This was a test. Nothing that was done here is binding.", loud=True)
+    first, last = case.happened[0], case.happened[-1]
+    rows: list[tuple[str, str]] = [("Ledger", Code(case.ledger)), ("Envelope", Code(str(case.envelope)))]
+    if case.process is not None:
+        rows.append(("Process", Code(f"{case.envelope}-{case.process}")))
+    if created is not None:
+        rows.append(("Tenant", Code(str(created.tenant))))
+        texts = (("Subject", created.subject), ("Message", created.message), ("Metadata", created.metadata))
+        rows += [(name, wording.value(value)) for name, value in texts if value is not None]
+    rows += [
+        ("Outcome", f"{_outcome(case)}, as of position {last.position}"),
+        ("Entries", f"{len(case.happened)}, at positions {first.position} to {last.position} of the ledger"),
+        ("First and last", f"{moment(first.entry.at)}\n{moment(last.entry.at)}"),
+        ("Checkpoint", f"{_position(case.seal.size)}, signed at {moment(case.seal.at)} by the server's clock"),
+    ]
+    yield Terms(rows)
+
+
+def _outcome(case: Case) -> str:
+    """Where the envelope stands by its own facts."""
+    status = EnvelopeStatus.DRAFT
+    for each in case.happened:
+        status = _ENVELOPE_STATUS.get(type(each.fact), status)
+    return f"the envelope is {status.value}"
+
+
+_ENVELOPE_STATUS: Final[Mapping[type[object], EnvelopeStatus]] = {
+    envelopes.EnvelopeSent: EnvelopeStatus.SENT,
+    envelopes.EnvelopeCompleted: EnvelopeStatus.COMPLETED,
+    envelopes.EnvelopeDeclined: EnvelopeStatus.DECLINED,
+    envelopes.EnvelopeCancelled: EnvelopeStatus.CANCELLED,
+    envelopes.EnvelopeExpired: EnvelopeStatus.EXPIRED,
+    envelopes.EnvelopeFailed: EnvelopeStatus.FAILED,
+}
+_SIGNING_STATUS: Final[Mapping[type[object], SigningStatus]] = {
+    signings.Invited: SigningStatus.INVITED,
+    signings.Started: SigningStatus.STARTED,
+    signings.SigningCompleted: SigningStatus.COMPLETED,
+    signings.SigningDeclined: SigningStatus.DECLINED,
+    signings.SigningFailed: SigningStatus.FAILED,
+    signings.SigningCancelled: SigningStatus.CANCELLED,
+    signings.SigningExpired: SigningStatus.EXPIRED,
+}
+
+
+def _people(case: Case, wording: Wording) -> Iterator[Block]:
+    processes = case.processes()
+    for who, process in processes.items():
+        yield Terms(list(_person(case, wording, who, process)))
+    created = case.created
+    others = [] if created is None else [slot for slot in created.participants if slot.participant not in processes]
+    if others:
+        yield Paragraph("Other participants of the envelope, whose processes are not in this bundle:")
+        yield Table(("Participant", "Number"), [(Code(str(slot.participant)), str(slot.number)) for slot in others])
+    if created is not None and created.copies:
+        yield Paragraph("Who was to get a copy:")
+        rows = [(wording.value(copy.name), wording.value(copy.email)) for copy in created.copies]
+        yield Table(("Name", "E-mail address"), rows)
+
+
+def _person(case: Case, wording: Wording, who: UUID, process: ProcessCreated) -> Iterator[tuple[str, str]]:
+    yield "Name", wording.value(process.name)
+    for name, member in _PERSON:
+        value = getattr(process, member)
+        if value is not None:
+            yield name, wording.value(value)
+    if process.details is not None:
+        yield "Further details", wording.value(process.details)
+    if process.role is not None:
+        yield "Role", process.role
+    yield "Participant", Code(str(who))
+    yield "Number in the order", str(process.number)
+    status = SigningStatus.CREATED
+    for each in case.happened:
+        if each.entry.stream == who:
+            status = _SIGNING_STATUS.get(type(each.fact), status)
+    yield "Outcome", status.value
+
+
+def _documents(case: Case) -> Iterator[Block]:
+    files = case.named_files()
+    if not files:
+        yield Paragraph("The entries name no document.")
+        return
+    rows = [
+        (
+            file.what[:1].upper() + file.what[1:],
+            "not recorded" if file.pages is None else str(file.pages),
+            Code(file.sha256),
+            case.files.get(file.sha256, FileState.ABSENT).value,
+        )
+        for file in files
+    ]
+    yield Table(("Document", "Pages", "SHA-256 of the file", "Where it is"), rows)
+
+
+def _timeline(case: Case, wording: Wording) -> Iterator[Block]:
+    yield Paragraph(
+        "Times are those of the server's clock when it recorded the entry. Who recorded it is the credential that was shown. How"
+        " something was observed is said where the entry says it; nothing is added."
+    )
+    rows = [(_when(each), _what(each, wording), _how(each, wording)) for each in case.happened]
+    yield Table(("When, and position", "What happened", "Recorded by, and how it was observed"), rows)
+
+
+def _when(each: Happened) -> str:
+    return f"{moment(each.entry.at)}\nposition {each.position}"
+
+
+def _what(each: Happened, wording: Wording) -> str:
+    fact = each.fact
+    if isinstance(fact, EnvelopeFact):
+        return wording.of_envelope(fact)
+    if isinstance(fact, SigningFact):
+        return wording.of_signing(each.entry.stream, fact)
+    return f"An entry of the type {each.entry.type}, which this report has no words for."
+
+
+def _how(each: Happened, wording: Wording) -> str:
+    provenance = getattr(each.fact, "provenance", None)
+    observed = f"\n{wording.observed(provenance)}" if isinstance(provenance, Provenance) else ""
+    return f"{wording.actor(each.entry.by)}.{observed}"
+
+
+def _shown(case: Case) -> Iterator[Block]:
+    yield Terms(
+        [
+            ("Signed by the ledger", f"{_position(case.seal.size)}, by the key {', '.join(case.seal.keys)}."),
+            ("Seen by witnesses", _witnesses(case)),
+            ("Time from elsewhere", _time(case)),
+            ("Complete", _complete(case)),
+            ("Personal values", _personal(case)),
+            ("Documents", _states(case)),
+        ]
+    )
+    yield Paragraph(
+        "Absent is not fine: what is absent above cannot be established from this bundle. And whatever is established, it is that the"
+        " server recorded these entries in this order, not that what it was told is true."
+    )
+
+
+def _witnesses(case: Case) -> str:
+    lines = []
+    for seal in (case.seal, *sorted(case.earlier, key=lambda each: -each.size)):
+        lines += [f"{_position(seal.size)}: {name} at {moment(at)}" for name, at in seal.cosignatures]
+    if not lines:
+        return (
+            "Absent: no witness has cosigned. Against whoever holds the ledger and its key, only receipts that others keep speak."
+        )
+    witnessed = max(seal.size for seal in (case.seal, *case.earlier) if seal.cosignatures)
+    late = [each.position for each in case.happened if each.position > witnessed]
+    if late:
+        lines.append(f"Not yet witnessed: {len(late)} entries from position {late[0]} on.")
+    lines.append("Whether these witnesses are enough, and whether they are witnesses at all, is for your policy to say.")
+    return "\n".join(lines)
+
+
+def _time(case: Case) -> str:
+    if not case.stamps:
+        return "Absent: no time-stamping authority vouches for any time; all times here are the server's own."
+    lines = [f"{_position(stamp.size)}: {stamp.time}, by {stamp.authority}" for stamp in case.stamps]
+    covered = max(stamp.size for stamp in case.stamps)
+    if late := [each.position for each in case.happened if each.position > covered]:
+        lines.append(f"No time-stamp covers the {len(late)} entries from position {late[0]} on.")
+    return "\n".join(lines)
+
+
+def _complete(case: Case) -> str:
+    if case.heads is None:
+        return "Absent: there is no heads manifest, so it cannot be told whether entries are missing at the end."
+    if case.heads < case.last:
+        return (
+            f"Up to position {case.heads}: the newest heads manifest is older than the last entry here, so it cannot be told whether"
+            " entries after that position are missing."
+        )
+    return f"As of position {case.heads}: the heads manifest names the last entry of each stream, open or closed."
+
+
+def _personal(case: Case) -> str:
+    found = [case.personal.get(commitment) for each in case.happened for commitment in each.entry.personal.values()]
+    disclosed = sum(isinstance(each, Disclosed) for each in found)
+    withheld = sum(isinstance(each, Withheld) for each in found)
+    erased = sorted({each.position for each in found if isinstance(each, Erased)})
+    gone = sum(isinstance(each, Erased) for each in found)
+    lines = [f"{disclosed} disclosed, {withheld} withheld, {gone} erased, {len(found) - disclosed - withheld - gone} missing."]
+    if erased:
+        lines.append(f"Erased by: {', '.join(f'entry {position}' for position in erased)}.")
+    return "\n".join(lines)
+
+
+def _states(case: Case) -> str:
+    states = [case.files.get(sha256, FileState.ABSENT) for sha256 in {file.sha256 for file in case.named_files()}]
+    return ", ".join(f"{states.count(state)} {state.value}" for state in FileState)
+
+
+def _verifying() -> Iterator[Block]:
+    yield Paragraph("VERIFY.md in this bundle says how, and what the result means. In short, offline:")
+    yield Terms(
+        [
+            ("With Countersign", Code("countersign verify BUNDLE.zip --policy policy.txt")),
+            ("With one file", Code("python3 verify_evidence.py BUNDLE.zip policy.txt")),
+        ]
+    )
+    yield Paragraph(
+        "The policy names the ledger's key and the witnesses that you trust. Take it from the ledger's operator, or better from someone"
+        " else who knows it; never from a bundle."
+    )
+
+
+def _position(size: int) -> str:
+    return f"up to position {size}"
