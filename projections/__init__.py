@@ -4,12 +4,13 @@ from typing import Final
 
 from projections.directory import DIRECTORY
 from projections.envelopes import ENVELOPES
+from projections.erasures import ERASURES
 from projections.library import LIBRARY
 from projections.projection import Projection
 from projections.signers import SIGNERS
 from projections.templates import TEMPLATES
 
-__all__ = ["DIRECTORY", "ENVELOPES", "LIBRARY", "PROJECTIONS", "SIGNERS", "TEMPLATES", "Projection"]
+__all__ = ["DIRECTORY", "ENVELOPES", "ERASURES", "LIBRARY", "PROJECTIONS", "SIGNERS", "TEMPLATES", "Projection"]
 
 #: All that have tables.
-PROJECTIONS: Final[tuple[Projection, ...]] = (ENVELOPES, SIGNERS, TEMPLATES, LIBRARY, DIRECTORY)
+PROJECTIONS: Final[tuple[Projection, ...]] = (ENVELOPES, SIGNERS, TEMPLATES, LIBRARY, DIRECTORY, ERASURES)
