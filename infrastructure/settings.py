@@ -162,6 +162,13 @@ class Settings(BaseModel):
         description="Private keys that sign checkpoints, PRIVATE+KEY+..., with white space between them. "
         "Default: files in the data folder.",
     )
+    witness_policy: Annotated[Path, AfterValidator(_folder)] | None = Field(
+        None,
+        description="C2SP tlog-policy file: the witnesses to ask for cosignatures, with their addresses, and the quorum. Default: none.",
+    )
+    witness_wait_seconds: float = Field(
+        5.0, ge=0, le=3600, description="How long a checkpoint waits for the quorum of witnesses before it is published without."
+    )
     idempotency_hours: int = Field(24, ge=1, description="How long an idempotency key is remembered.")
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_split)] = Field(
         (), description="Networks whose X-Forwarded-For is believed: 10.0.0.0/8,fd00::/8."

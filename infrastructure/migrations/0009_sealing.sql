@@ -44,6 +44,15 @@ CREATE TABLE cosignatures (
     PRIMARY KEY (size, key_name, key_id)
 );
 
+-- What went wrong when a witness was last asked; NULL since it has answered with a cosignature again. Not evidence.
+CREATE TABLE witnesses (
+    key_name text        NOT NULL,
+    key_id   bytea       NOT NULL CHECK (octet_length(key_id) = 4),
+    error    text,
+    at       timestamptz NOT NULL,
+    PRIMARY KEY (key_name, key_id)
+);
+
 CREATE FUNCTION refuse_change_of_what_was_signed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
@@ -83,3 +92,4 @@ GRANT UPDATE (size, frontier, alarm, alarm_position, alarm_at) ON sealing TO cou
 GRANT INSERT ON tiles, checkpoints, cosignatures TO countersign_service;
 GRANT UPDATE (content) ON tiles TO countersign_service;
 GRANT UPDATE (published) ON checkpoints TO countersign_service;
+GRANT SELECT, INSERT, UPDATE (error, at) ON witnesses TO countersign_service;

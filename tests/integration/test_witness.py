@@ -1,7 +1,6 @@
 """The witness as logs meet it, over HTTP, and what is left of its memory when it is killed."""
 
 import asyncio
-import os
 import sqlite3
 import stat
 import subprocess
@@ -17,8 +16,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.cli_witness import KEY, app
+from api.http import Message
 from api.witness import STATUSES, build
-from domain.checkpoint import Checkpoint, format_checkpoint
 from domain.note import Note, SignatureType, Verified, check_signature, format_note, parse_note, parse_signature, sign_text
 from domain.policy import Log, Policy, format_policy, parse_policy
 from domain.spelling import to_base64
@@ -39,11 +38,11 @@ class Asking:
     def __init__(self, url: str, log: MadeUpLog, key: SigningKey, http: httpx.Client) -> None:
         self.log = log
         self.key = key
-        self._url = url
+        self.url = url
         self._http = http
 
-    def send(self, body: bytes) -> httpx.Response:
-        return self._http.post(f"{self._url}/add-checkpoint", content=body)
+    def send(self, body: bytes | Iterator[bytes]) -> httpx.Response:
+        return self._http.post(f"{self.url}/add-checkpoint", content=body)
 
     def cosigned(self, old: int, size: int) -> Verified:
         """Asks for what must be cosigned, and checks what comes."""
@@ -208,8 +207,8 @@ def test_bodies_and_methods_are_bounded(asking: Asking, http: httpx.Client) -> N
     body = asking.log.request(0, 3)
     assert asking.send(body + b"x" * MAX_SUBMISSION_BYTES).status_code == 413
     chunks = (b"x" * 8192 for _ in range(9))
-    assert asking.send(chunks).status_code == 413  # type: ignore[arg-type]
-    assert http.get(f"{asking._url}/add-checkpoint").status_code == 405
+    assert asking.send(chunks).status_code == 413
+    assert http.get(f"{asking.url}/add-checkpoint").status_code == 405
     assert asking.send(body).status_code == 200
 
 
@@ -222,18 +221,19 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch
     with closing(WitnessStore(tmp_path / STORE)) as store:
         application = build(Witness([made_up_log().key.key], store, witness_key(), FixedClock(AT)))
 
-        async def never() -> object:
-            return await asyncio.sleep(60)
+        async def never() -> Message:
+            await asyncio.sleep(60)
+            return {}
 
         async def answer() -> list[int]:
             sent: list[int] = []
 
-            async def send(message: dict[str, int]) -> None:
+            async def send(message: Message) -> None:
                 if "status" in message:
                     sent.append(message["status"])
 
             scope = {"type": "http", "method": "POST", "path": "/add-checkpoint", "headers": [], "query_string": b""}
-            await application(scope, never, send)  # type: ignore[arg-type]
+            await application(scope, never, send)
             return sent
 
         assert asyncio.run(answer()) == [408]
@@ -342,7 +342,7 @@ def test_the_command_makes_a_key_and_says_what_others_need(tmp_path: Path, http:
     process = ServerProcess(tmp_path / "process", *arguments, "--name", "witness.example/w1").start()
     try:
         key = load(data / KEY)
-        assert stat.S_IMODE(os.stat(data / KEY).st_mode) == 0o600
+        assert stat.S_IMODE((data / KEY).stat().st_mode) == 0o600
         (line,) = [line.strip() for line in process.printed.decode().splitlines() if line.startswith("  witness ")]
         (witness,) = parse_policy(f"{line}\nquorum none\n".encode()).witnesses
         assert (witness.key, witness.url) == (key.key, process.url)
