@@ -34,17 +34,30 @@ async def standing_of(deps: Deps, caller: UserCaller) -> Standing:
         return await directory.member_of(conn, caller.tenant, caller.mode, subject)
 
 
-async def may_see(deps: Deps, caller: UserCaller, envelope: UUID) -> bool:
-    """Whether the caller signs the envelope, may read signings at its location, or is an administrator."""
-    subject, standing = await person_of(deps, caller), await standing_of(deps, caller)
+async def own_signings(deps: Deps, caller: UserCaller, envelope: UUID) -> frozenset[UUID]:
+    """The participants of the envelope that the caller is, once it was sent."""
+    subject = await person_of(deps, caller)
+    if subject is None:
+        return frozenset()
     await deps.gate.wait(_READ_MODELS, deps.settings.read_wait_seconds)
     async with deps.reads.connection() as conn:
-        if subject is not None and await signers.of_person_in(conn, caller.tenant, caller.mode, subject, envelope):
-            return True
-        if not standing.appointments:
-            return False
+        return frozenset(signer.id for signer in await signers.of_person_in(conn, caller.tenant, caller.mode, subject, envelope))
+
+
+async def oversees(deps: Deps, caller: UserCaller, envelope: UUID) -> bool:
+    """Whether the caller may read signings at the envelope's location, or is an administrator."""
+    standing = await standing_of(deps, caller)
+    if not standing.appointments:
+        return False
+    await deps.gate.wait(_READ_MODELS, deps.settings.read_wait_seconds)
+    async with deps.reads.connection() as conn:
         row = await envelopes.get(conn, caller.tenant, caller.mode, envelope)
         if row is None or standing.access.admin:
             return row is not None
         place = None if row.location is None else await directory.location(conn, caller.tenant, caller.mode, row.location)
     return place is not None and standing.access.allows(Module.SIGNINGS, Tier.READ, place.place)
+
+
+async def may_see(deps: Deps, caller: UserCaller, envelope: UUID) -> bool:
+    """Whether the caller signs the envelope, may read signings at its location, or is an administrator."""
+    return bool(await own_signings(deps, caller, envelope)) or await oversees(deps, caller, envelope)

@@ -1,15 +1,13 @@
 """The log as it is: a process's or an envelope's timeline, and where the log ends."""
 
-import re
-from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from api.auth import UserCaller
-from api.deps import Deps
+from api.finding import DESCRIPTION, find_timeline
 from api.http import json_answer, send_answer
 from api.problems import Failed
 from api.standing import may_see
@@ -17,32 +15,15 @@ from api.surfaces.ledger.access import ANYONE, anyone, deps_of
 from api.surfaces.ledger.documentation import documented
 from api.surfaces.ledger.models import Event, Head, Timeline
 from domain.entry import format_time
-from domain.ids import IdError, ProcessId, event_id, parse_typed_id, parse_uuid
+from domain.ids import ProcessId, event_id
 from projections import timeline
 from projections.timeline import DamagedEntry, TimelineEntry
 
 router = APIRouter(prefix="/v1/ledger", tags=["Log"])
 
-#: Positions are PostgreSQL's bigint.
-_POSITION: Final = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
-_MAX_POSITION: Final = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Participant:
-    """Who has one signing, by which it is known too."""
-
-    id: UUID
-
-
-_ID: Final = (
-    "A process id (`<envelopeId>-<participantId>`) or an envelope's, in the spelling of any surface: a UUID, `env_...`,"
-    " a number; a process also by `sgs_...`, `sgn_...` or its signer's number."
-)
-
 
 @router.get("/timeline/{id}", summary="What happened, from the log itself", **documented(200, Timeline, ANYONE, 404))
-async def show(request: Request, id: Annotated[str, Path(description=_ID)]) -> Response:
+async def show(request: Request, id: Annotated[str, Path(description=DESCRIPTION)]) -> Response:
     """The entries in the order of the log, each with the bytes that are hashed, so that anyone can recompute the chain.
 
     A person who signed in sees the envelopes that they are a signer of; a manager those of the locations where signings may be
@@ -50,7 +31,7 @@ async def show(request: Request, id: Annotated[str, Path(description=_ID)]) -> R
     """
     deps, caller = deps_of(request), await anyone(request)
     try:
-        found = await _find(deps, id)
+        found = await find_timeline(deps, id)
     except DamagedEntry as err:
         raise Failed(500, "entry-damaged", f"The stored bytes at position {err.position} are not an entry any more.") from err
     if found is None or found.tenant != caller.tenant or found.mode is not caller.mode:
@@ -78,37 +59,6 @@ async def head(request: Request) -> Response:
 
 def _absent() -> Failed:
     return Failed(404, "not-found", "There is no such process or envelope.")
-
-
-async def _find(deps: Deps, text: str) -> timeline.Timeline | None:
-    """The timeline that an id names, whoever owns it; None for what is no id."""
-    async with deps.reads.connection() as connection:
-        match _parse(text):
-            case ProcessId() as process:
-                return await timeline.of_process(connection, process)
-            case int(number):
-                return await timeline.of_number(connection, number)
-            case UUID() as envelope:
-                return await timeline.of_envelope(connection, envelope)
-            case _Participant(participant):
-                return await timeline.of_participant(connection, participant)
-            case None:
-                return None
-
-
-def _parse(text: str) -> ProcessId | UUID | int | _Participant | None:
-    """An envelope's UUID, a process, a number, or a participant by its spelling; None for what is none of them."""
-    if _POSITION.fullmatch(text):
-        return number if (number := int(text)) <= _MAX_POSITION else None
-    prefix = text.partition("_")[0]
-    try:
-        if prefix == "env":
-            return parse_typed_id(prefix, text)
-        if prefix in ("sgs", "sgn"):
-            return _Participant(parse_typed_id(prefix, text))
-        return ProcessId.parse(text) if len(text) > 36 else parse_uuid(text)
-    except IdError:
-        return None
 
 
 def _process(envelope: UUID, entry: TimelineEntry) -> str | None:
