@@ -20,6 +20,9 @@ from api.problems import problem
 from api.surfaces import files, health, ledger, partner, sessions, signatures, signer, signing
 from infrastructure.blobs import BlobStore
 from infrastructure.clock import Clock, SystemClock
+from infrastructure.cosigning import NAME as COSIGNER
+from infrastructure.cosigning import POLL_SECONDS as COSIGNER_POLL_SECONDS
+from infrastructure.cosigning import Cosigner, Cosigning, read_witness_policy
 from infrastructure.database import async_pool
 from infrastructure.expiry import Expiry
 from infrastructure.following import Follower
@@ -28,6 +31,7 @@ from infrastructure.installation import Installation
 from infrastructure.invitation_mint import InvitationMint
 from infrastructure.invitations import Invitations, Sender
 from infrastructure.ledger import Ledger
+from infrastructure.log_keys import open_log_keys, record_keys
 from infrastructure.mail import mailer
 from infrastructure.notifications import LogListener
 from infrastructure.oidc import Oidc
@@ -35,6 +39,9 @@ from infrastructure.reading import ReadGate
 from infrastructure.recorder import Recorder
 from infrastructure.repeats import Repeats
 from infrastructure.sealed import Sealed
+from infrastructure.sealer import NAME as SEALER
+from infrastructure.sealer import POLL_SECONDS as SEALER_POLL_SECONDS
+from infrastructure.sealer import Publication, Sealer
 from infrastructure.settings import Settings
 from infrastructure.urls import FileUrls
 from infrastructure.vault import Vault
@@ -62,7 +69,7 @@ class Running:
 async def running(installation: Installation, *, clock: Clock | None = None, followers: bool = True) -> AsyncIterator[Running]:
     """Opens everything over `installation`, and closes it in the opposite order.
 
-    With `followers` this process also keeps the read models, sends invitations and ends what is due;
+    With `followers` this process also keeps the read models, sends invitations, ends what is due and signs checkpoints;
     of several processes that do, one at a time is active in each of these.
     """
     async with AsyncExitStack() as stack:
@@ -113,6 +120,7 @@ async def _open(stack: AsyncExitStack, installation: Installation, clock: Clock)
         identity=identity,
         blobs=BlobStore.at(settings.blob_url),
         urls=FileUrls(settings.base_url, installation.keys.urls, timedelta(seconds=settings.url_lifetime_seconds), clock),
+        cosigning=None if settings.witness_policy is None else Cosigning(read_witness_policy(settings.witness_policy), pool),
     )
 
 
@@ -125,9 +133,28 @@ async def _warn_of_unknown_tenants(settings: Settings, identity: Identity) -> No
 
 
 async def _follow(stack: AsyncExitStack, installation: Installation, deps: Deps) -> tuple[asyncio.Task[None], ...]:
+    log_keys = await asyncio.to_thread(open_log_keys, deps.settings, installation.urls, installation.origin)
+    await record_keys(deps.ledger, log_keys)
     listener = LogListener(installation.urls.service)
     listener.start()
     stack.push_async_callback(asyncio.to_thread, listener.close)
+    sealer = Sealer(
+        log_keys,
+        deps.settings.data,
+        deps.clock,
+        checkpoint_seconds=deps.settings.checkpoint_seconds,
+        publication=Publication.AT_ONCE if deps.cosigning is None else Publication.AFTER_WITNESSES,
+    )
+    sealing = Follower(installation.urls.service, SEALER, sealer.step, listener, poll_seconds=SEALER_POLL_SECONDS)
+    sealing.start()
+    stack.push_async_callback(asyncio.to_thread, sealing.close)
+    if deps.cosigning is not None:
+        wait_seconds = deps.settings.witness_wait_seconds
+        cosigner = await asyncio.to_thread(Cosigner, deps.cosigning.policy, deps.clock, wait_seconds=wait_seconds)
+        stack.callback(cosigner.close)
+        cosigning = Follower(installation.urls.service, COSIGNER, cosigner.step, listener, poll_seconds=COSIGNER_POLL_SECONDS)
+        cosigning.start()
+        stack.push_async_callback(asyncio.to_thread, cosigning.close)
     projections = Follower(installation.urls.service, PROJECTIONS, Runner().step, listener)
     projections.start()
     stack.push_async_callback(asyncio.to_thread, projections.close)

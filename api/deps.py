@@ -11,6 +11,7 @@ from domain.ids import uuid7
 from infrastructure.append import Answer, Receipt, RecorderUnavailable
 from infrastructure.blobs import BlobCorrupted, BlobStore
 from infrastructure.clock import Clock
+from infrastructure.cosigning import Cosigning, WitnessStanding
 from infrastructure.database import DatabaseUnavailable, Reads
 from infrastructure.identity import (
     Administrator,
@@ -48,6 +49,7 @@ __all__ = [
     "BlobCorrupted",
     "BlobStore",
     "Clock",
+    "Cosigning",
     "Credential",
     "DatabaseUnavailable",
     "Deps",
@@ -90,6 +92,7 @@ __all__ = [
     "UrlRefused",
     "User",
     "Vault",
+    "WitnessStanding",
     "find_text",
     "inspect_pdf",
     "token_hash",
@@ -113,6 +116,8 @@ class Deps:
     identity: Identity
     blobs: BlobStore
     urls: FileUrls
+    #: None where no policy of witnesses is set.
+    cosigning: Cosigning | None = None
 
     def new_id(self) -> UUID:
         """A fresh time-ordered UUID."""
