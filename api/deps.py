@@ -34,6 +34,7 @@ from infrastructure.invitation_mint import InvitationMint
 from infrastructure.ledger import Key, Ledger, Outcome, Recorded
 from infrastructure.pdf import PdfLimits, TextPlaces, UnusablePdf, find_text, inspect_pdf
 from infrastructure.reading import ReadGate, ReadsUnavailable
+from infrastructure.receipts import noting
 from infrastructure.recorder import Recorder, StoredEntry
 from infrastructure.sealed import Alarm, Sealed, StoredCheckpoint
 from infrastructure.secrets import token_hash
@@ -95,6 +96,7 @@ __all__ = [
     "WitnessStanding",
     "find_text",
     "inspect_pdf",
+    "noting",
     "token_hash",
 ]
 

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.deps import Answer, Deps, Key
+from api.deps import Answer, Deps, Key, noting
 from domain.actor import AddressSource, IdentityMethod, Provenance
 from domain.canonical import CanonicalError, Json, parse_json
 from domain.ids import ulid
@@ -29,6 +29,9 @@ PRINTABLE: Final = r"^[!-~][ -~]*$"
 #: The longest user agent that is kept; longer ones are cut, since they are only the client's own words.
 MAX_USER_AGENT_CHARACTERS: Final = 512
 
+#: Carries the receipts of what a request recorded (docs/ledger-format.md, "Receipts").
+RECEIPT_HEADER: Final = b"countersign-receipt"
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -37,7 +40,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Labels:
-    """Middleware around everything: gives each request an id of ours, and each answer `X-Request-Id` and the headers noted for it.
+    """Middleware around everything: gives each request an id of ours, and each answer `X-Request-Id`, the headers noted for it
+    and the receipts of what was recorded for it.
 
     It stands outside of what answers for failures, so no answer is without them. An id that the client
     sends is not taken: it may be anything, and the log is searched by ours.
@@ -61,11 +65,14 @@ class Labels:
 
         async def labelled(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if receipts := recorded.header():
+                    noted[RECEIPT_HEADER] = receipts.encode("ascii")
                 headers = [header for header in message.get("headers", ()) if header[0].lower() not in noted]
                 message["headers"] = [*headers, *noted.items()]
             await send(message)
 
-        await self._app(scope, receive, labelled)
+        with noting() as recorded:
+            await self._app(scope, receive, labelled)
 
 
 def note_header(scope: Scope, name: str, value: str) -> None:

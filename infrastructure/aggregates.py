@@ -15,7 +15,7 @@ from domain import consent, directory, erasure, library, retention, sealing, tem
 from domain import envelope as envelopes
 from domain import signing as signings
 from domain.consent import Consent, ConsentCommand, ConsentFact
-from domain.coordination import PackageCommand
+from domain.coordination import PackageCommand, Participate
 from domain.directory import DirectoryCommand, DirectoryFact, Organization
 from domain.envelope import Envelope, EnvelopeFact
 from domain.erasure import Erased, EraseSubject, SubjectErased
@@ -133,6 +133,13 @@ def stream_of(command: Command) -> UUID:
     """The stream that a command is about; of a package, the envelope's."""
     lone = BY_COMMAND.get(type(command))
     return cast(UUID, getattr(command, "envelope" if lone is None else lone.stream))
+
+
+def streams_named(command: Command) -> tuple[UUID, ...]:
+    """The streams that a command names: `stream_of` it, and of a participant's command the participant's too."""
+    if isinstance(command, Participate):
+        return command.envelope, command.command.participant
+    return (stream_of(command),)
 
 
 def belongs(fact: Fact, kind: type[Any]) -> bool:

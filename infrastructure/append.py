@@ -48,11 +48,15 @@ class SealedDisclosure:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A surface's answer to a command, as sent: kept with the idempotency record."""
+    """A surface's answer to a command, as sent: kept with the idempotency record.
+
+    `receipts` are those of what the command recorded, as the header that carries them; the ledger adds them.
+    """
 
     status: int
     media_type: str
     body: bytes
+    receipts: str = ""
 
 
 @dataclass(frozen=True, slots=True)

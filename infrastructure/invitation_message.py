@@ -1,6 +1,6 @@
 """What an invitation says, as a mail.
 
-Its plain text holds the lines `Session: sgs_...` and `Token: sig_...`, each alone and once, for
+Its plain text holds the lines `Session: sgs_...`, `Token: sig_...` and `Receipt: ...`, each alone and once, for
 programs that read it; what others wrote (names, a sender's message) can never begin a line there.
 """
 
@@ -14,6 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from domain.ids import ProcessId, typed_id
+from domain.receipt import ReceiptText, format_receipt
 from infrastructure.mail import mailbox, one_line
 
 #: A subject line longer than this is cut; mail programs show less.
@@ -21,18 +22,11 @@ MAX_SUBJECT_CHARACTERS: Final = 150
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """The last entry of a stream when this was written: its version and leaf hash (32 bytes)."""
-
-    version: int
-    leaf: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class InvitationText:
     """What goes into the message. `sender` is the tenant's name; `subject` and `message` are the sender's words.
 
-    `head` makes the recipient a witness: whoever changes the process later cannot arrive at this hash.
+    `receipt`, of the process's last entry, makes the recipient a witness: whoever changes the process later cannot
+    arrive at that hash.
     """
 
     invitation: UUID
@@ -46,8 +40,7 @@ class InvitationText:
     name: str | None
     subject: str | None
     message: str | None
-    ledger: str
-    head: Head
+    receipt: ReceiptText
 
     @property
     def session(self) -> str:
@@ -94,8 +87,8 @@ def _time(at: datetime) -> str:
 
 _WARNING: Final = "The link is yours alone: whoever has it can sign in your name. Do not pass it on."
 _WITNESS: Final = (
-    "Keep this message. It notes how far the record of your signing had come when it was written. "
-    "A record that is changed afterwards no longer leads to this hash."
+    "Keep this message: with the receipt below you can check later, without trusting whoever sent it, "
+    "that nothing in the record of your signing up to now was changed or taken away (countersign verify --receipt)."
 )
 
 
@@ -104,10 +97,8 @@ def _facts(text: InvitationText) -> list[tuple[str, str]]:
     return [
         ("Session", text.session),
         ("Token", text.token),
-        ("Ledger", one_line(text.ledger)),
         ("Process", str(text.process)),
-        ("Version", str(text.head.version)),
-        ("Hash", text.head.leaf.hex()),
+        ("Receipt", format_receipt(text.receipt)),
     ]
 
 

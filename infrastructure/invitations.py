@@ -21,6 +21,7 @@ from domain.entry import decode
 from domain.envelope import Envelope
 from domain.errors import Conflict
 from domain.ids import ProcessId
+from domain.receipt import ReceiptText
 from domain.signing import (
     BounceReason,
     Channel,
@@ -37,12 +38,12 @@ from infrastructure.clock import Clock
 from infrastructure.codec import decode_fact
 from infrastructure.database import DatabaseUnavailable
 from infrastructure.following import Connection, Follower, LogEntry, each_batch
-from infrastructure.invitation_message import Head, InvitationText, compose
+from infrastructure.invitation_message import InvitationText, compose
 from infrastructure.invitation_mint import InvitationMint
 from infrastructure.ledger import NO_ANSWER, Ledger
 from infrastructure.mail import AddressUnusable, Mailer, MailRefused, MailUnavailable
 from infrastructure.notifications import LogListener
-from infrastructure.recorder import LogReader
+from infrastructure.recorder import LogReader, StoredEntry
 from infrastructure.vault import Reference, Vault
 
 log = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ class _Process:
     """A signing as its stream tells it, with what the stream says of one invitation."""
 
     state: Signing
-    head: Head
+    head: StoredEntry
     has_address: bool
     bounced: frozenset[UUID]
 
@@ -278,10 +279,10 @@ class Invitations:
         if not isinstance(state, Signing):
             raise LookupError(f"{signing} is not a signing")
         has_address = "/email" in decode(entries[0].raw).personal
-        return _Process(state, Head(entries[-1].version, entries[-1].leaf), has_address, frozenset(bounced))
+        return _Process(state, entries[-1], has_address, frozenset(bounced))
 
     async def _text(self, claimed: _Claimed, process: _Process) -> InvitationText | _Void | BounceReason:
-        state, now = process.state, self._clock.now()
+        state, head, now = process.state, process.head, self._clock.now()
         if state.status.final:
             return _Void("ended")
         if state.invitation is None or state.invitation.id != claimed.invitation:
@@ -311,8 +312,7 @@ class Invitations:
             name=_words(opened.get(name)),
             subject=_words(opened.get(subject)),
             message=_words(opened.get(message)),
-            ledger=self._sender.ledger,
-            head=process.head,
+            receipt=ReceiptText(self._sender.ledger, head.stream, head.version, head.position, head.leaf),
         )
 
     async def _tenant_name(self, tenant: UUID) -> str:

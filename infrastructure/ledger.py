@@ -8,7 +8,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, TypeVar, cast
@@ -17,7 +17,6 @@ from weakref import WeakValueDictionary
 
 from domain import coordination, erasure
 from domain.actor import Actor
-from domain.canonical import Json
 from domain.entry import decode
 from domain.envelope import Envelope
 from domain.erasure import ErasedEntry, EraseSubject
@@ -30,10 +29,10 @@ from domain.errors import (
     Refusal,
     SubjectNotFound,
 )
-from domain.personal import Disclosure, Subject
+from domain.personal import Subject
 from domain.retention import Holds, holds_stream
 from domain.signing import Signing
-from infrastructure.aggregates import BY_COMMAND, Command, State, belongs, evolve, stream_of
+from infrastructure.aggregates import BY_COMMAND, Command, State, belongs, evolve, stream_of, streams_named
 from infrastructure.append import (
     Answer,
     AnswerErased,
@@ -43,16 +42,16 @@ from infrastructure.append import (
     Erasure,
     Idempotency,
     KeyReused,
-    NewEntry,
     Receipt,
     StaleAppend,
-    StreamAppend,
 )
 from infrastructure.clock import Clock
-from infrastructure.codec import EncodedFact, Fact, decode_fact, encode_fact
+from infrastructure.codec import Fact, decode_fact
+from infrastructure.decision import Decided, Loaded, steps_of, stream_appends, tenant_of, unknown
 from infrastructure.invitation_mint import InvitationMint
+from infrastructure.receipts import note, spell
 from infrastructure.recorder import Recorder, StoredEntry
-from infrastructure.vault import Reference, Vault
+from infrastructure.vault import Vault
 
 #: How often a command is decided again when others changed its streams first.
 ATTEMPTS: Final = 6
@@ -106,58 +105,14 @@ class Key:
 Render = Callable[[Outcome], Answer]
 
 
-@dataclass(slots=True)
-class _Loaded:
-    version: int
-    state: State | None
-    cached: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A fact on its way into the log: encoded, and the version it will have if nobody comes between."""
-
-    stream: UUID
-    version: int
-    fact: Fact
-    encoded: EncodedFact
-
-
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    """A decision with the state it was decided on. It stands only if the streams of `unchanged` are where they were loaded."""
-
-    steps: tuple[_Step, ...]
-    loaded: Mapping[UUID, _Loaded]
-    now: datetime
-    not_after: datetime | None = None
-    erase: tuple[Erasure, ...] = ()
-    unchanged: tuple[UUID, ...] = ()
-
-    @property
-    def disclosures(self) -> list[tuple[Reference, Disclosure]]:
-        return [
-            (Reference(step.stream, step.version, path), disclosure)
-            for step in self.steps
-            for path, disclosure in step.encoded.disclosures
-        ]
-
-    def outcome(self, receipts: Sequence[Receipt]) -> Outcome:
-        """What came of it; without receipts, the facts did not need to be recorded."""
-        states = {stream: item.state for stream, item in self.loaded.items() if item.state is not None}
-        recorded = []
-        for step, receipt in zip(self.steps, receipts, strict=True):
-            states[step.stream] = evolve(states.get(step.stream), step.fact, receipt.at)
-            recorded.append(Recorded(step.fact, receipt))
-        return Outcome(tuple(recorded), states)
-
-
-def _steps(facts: Mapping[UUID, Sequence[Fact]], loaded: Mapping[UUID, _Loaded]) -> tuple[_Step, ...]:
-    return tuple(
-        _Step(stream, version, fact, encode_fact(fact))
-        for stream, stream_facts in facts.items()
-        for version, fact in enumerate(stream_facts, loaded[stream].version + 1)
-    )
+def _outcome(decided: Decided, receipts: Sequence[Receipt]) -> Outcome:
+    """What came of a decision; without receipts, its facts did not need to be recorded."""
+    states = {stream: item.state for stream, item in decided.loaded.items() if item.state is not None}
+    recorded = []
+    for step, receipt in zip(decided.steps, receipts, strict=True):
+        states[step.stream] = evolve(states.get(step.stream), step.fact, receipt.at)
+        recorded.append(Recorded(step.fact, receipt))
+    return Outcome(tuple(recorded), states)
 
 
 class Ledger:
@@ -168,23 +123,26 @@ class Ledger:
         self._vault = vault
         self._invitations = invitations
         self._clock = clock
-        self._cache: OrderedDict[UUID, tuple[int, State]] = OrderedDict()
+        self._cache: OrderedDict[UUID, tuple[Receipt, State]] = OrderedDict()
         self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def handle(self, command: Command, by: Actor, render: Render, *, key: Key | None = None, credits: int = 0) -> Answer:
         """Decides and appends, then renders the answer; with a key seen before, gives the first answer.
 
+        The answer gets the receipts of the heads that the command left, and so does the answer to the present request.
         `credits` are taken from the tenant's balance in the same transaction. Raises a Refusal, and
         RecorderUnavailable when the database cannot be reached.
         """
         try:
-            return await self._decide_and_append(command, by, render, key, credits)
+            answer = await self._decide_and_append(command, by, render, key, credits)
         except Refusal:
             # A repeat that would be refused now, because the first request did what it asked for. One
             # that would not be refused is recognised by the recorder, in the transaction.
             if key is not None and (first := await self.answered(key)) is not None:
                 return first
             raise
+        note(answer.receipts)
+        return answer
 
     async def erase(
         self, subject: Subject, ground: str, by: Actor, render: Render | None = None, *, key: Key | None = None
@@ -213,21 +171,22 @@ class Ledger:
             command = EraseSubject(subject.tenant, identity, ground, tuple(places))
             now = self._clock.now()
             held = await self._holds(subject.tenant, {place.stream for place in places}, now)
-            loaded = {identity: _Loaded(0, None, cached=False), **held}
+            loaded = {identity: unknown(), **held}
             facts = erasure.decide(command, None, now)
             # The count makes the erasure stale if anything about the subject was stored since, `held` if a hold was placed.
             erase = (Erasure(identity, len(references)),)
-            decided = _Decided(_steps({identity: facts}, loaded), loaded, now, None, erase, tuple(held))
+            decided = Decided(steps_of({identity: facts}, loaded), loaded, (identity,), now, None, erase, tuple(held))
             try:
                 with _refusals():
                     answer, outcome = await self._append(decided, by, render, key)
             except StaleAppend:
                 continue
+            note(answer.receipts)
             self._vault.forget([subject])
             return answer, outcome
         raise Conflict
 
-    async def _holds(self, tenant: UUID, streams: Collection[UUID], now: datetime) -> dict[UUID, _Loaded]:
+    async def _holds(self, tenant: UUID, streams: Collection[UUID], now: datetime) -> dict[UUID, Loaded]:
         """The tenant's holds, by their stream; raises ErasureHeld if one forbids to erase what stands in `streams`."""
         loaded = await self._load([holds_stream(tenant)], Holds, fresh=True)
         (holds,) = (cast(Holds | None, item.state) for item in loaded.values())
@@ -251,7 +210,7 @@ class Ledger:
         if participant in self._cache:
             return await self.state(Signing, participant)
         entries = await self._recorder.read_signing(participant, LONGEST_READ_ALONG)
-        known = {stored.stream: _Loaded(0, None, cached=False) for stored in entries}
+        known = {stored.stream: unknown() for stored in entries}
         self._fold(entries, known, {stream: Signing if stream == participant else Envelope for stream in known})
         found = known[participant].state if participant in known else None
         return found if isinstance(found, Signing) else None
@@ -262,7 +221,10 @@ class Ledger:
         For what has to be looked up before a command can be made, and may have changed since the first time.
         """
         with _refusals():
-            return await self._recorder.answered(key.scope, key.key, key.request_hash)
+            first = await self._recorder.answered(key.scope, key.key, key.request_hash)
+        if first is not None:
+            note(first.receipts)
+        return first
 
     async def _decide_and_append(self, command: Command, by: Actor, render: Render, key: Key | None, credits: int) -> Answer:
         answer = await self._attempt(command, by, render, key, credits, fresh=False)
@@ -285,7 +247,7 @@ class Ledger:
         self, command: Command, by: Actor, render: Render, key: Key | None, credits: int, *, fresh: bool
     ) -> Answer | None:
         """One decision and its append; None if it has to be decided again on fresh state."""
-        loaded: dict[UUID, _Loaded] = {}
+        loaded: dict[UUID, Loaded] = {}
         try:
             decided = await self._decide(command, loaded, fresh=fresh)
         except Refusal:
@@ -305,16 +267,17 @@ class Ledger:
             return None
         return answer
 
-    async def _decide(self, command: Command, loaded: dict[UUID, _Loaded], *, fresh: bool) -> _Decided:
+    async def _decide(self, command: Command, loaded: dict[UUID, Loaded], *, fresh: bool) -> Decided:
         """Fills `loaded` with what the decision rests on, also when it raises a Refusal."""
         now = self._clock.now()
         if isinstance(command, coordination.CreateEnvelope) and not fresh:
             # Its ids are new, so there is nothing to read; if they were not, the append would be stale.
-            loaded.update((stream, _Loaded(0, None, cached=False)) for stream in (command.envelope, *command.processes))
+            loaded.update((stream, unknown()) for stream in (command.envelope, *command.processes))
+        about = streams_named(command)
         if not isinstance(command, coordination.PackageCommand):
-            aggregate, stream = BY_COMMAND[type(command)], stream_of(command)
+            aggregate, (stream,) = BY_COMMAND[type(command)], about
             loaded.update(await self._load([stream], aggregate.state, fresh=fresh))
-            return _Decided(_steps({stream: aggregate.decide(command, loaded[stream].state, now)}, loaded), loaded, now)
+            return Decided(steps_of({stream: aggregate.decide(command, loaded[stream].state, now)}, loaded), loaded, about, now)
         if command.envelope not in loaded:
             loaded.update(await self._load([command.envelope], Envelope, fresh=fresh))
         envelope = cast(Envelope | None, loaded[command.envelope].state)
@@ -324,62 +287,64 @@ class Ledger:
         package = coordination.Package(envelope, {who: cast(Signing | None, loaded[who].state) for who in needs.signings})
         invitations = tuple(self._invitations.invitation(now) for _ in range(needs.invitations))
         decision = coordination.decide(command, package, now, invitations)
-        return _Decided(_steps(decision.facts, loaded), loaded, now, decision.not_after)
+        return Decided(steps_of(decision.facts, loaded), loaded, about, now, decision.not_after)
 
-    async def _load(self, streams: Sequence[UUID], kind: type[Any], *, fresh: bool) -> dict[UUID, _Loaded]:
-        loaded: dict[UUID, _Loaded] = {}
-        known: dict[UUID, _Loaded] = {}
+    async def _load(self, streams: Sequence[UUID], kind: type[Any], *, fresh: bool) -> dict[UUID, Loaded]:
+        loaded: dict[UUID, Loaded] = {}
+        known: dict[UUID, Loaded] = {}
         for stream in streams:
-            version, state = self._cache.get(stream, (0, None))
+            head, state = self._cache.get(stream, (None, None))
             if not isinstance(state, kind):
-                known[stream] = _Loaded(0, None, cached=False)
+                known[stream] = unknown()
             elif fresh:  # entries never change, so what came since is all there is to read
-                known[stream] = _Loaded(version, state, cached=False)
+                known[stream] = Loaded(head, state, cached=False)
             else:
-                loaded[stream] = _Loaded(version, state, cached=True)
+                loaded[stream] = Loaded(head, state, cached=True)
         if known:
             newer = await self._recorder.read_newer({stream: item.version for stream, item in known.items()})
             self._fold(newer, known, dict.fromkeys(known, kind))
             loaded.update(known)
         return loaded
 
-    def _fold(self, entries: Iterable[StoredEntry], known: dict[UUID, _Loaded], kinds: Mapping[UUID, type[Any]]) -> None:
+    def _fold(self, entries: Iterable[StoredEntry], known: dict[UUID, Loaded], kinds: Mapping[UUID, type[Any]]) -> None:
         """Takes `known` on through entries that follow it. Another kind of aggregate counts as no entries: the command names none."""
         for stored in entries:
             entry = decode(stored.raw)
             fact = decode_fact(entry.type, entry.data, entry.personal)
             if belongs(fact, kinds[stored.stream]):
                 item = known[stored.stream]
-                item.state, item.version = evolve(item.state, fact, entry.at), entry.version
-        for stream, item in known.items():
-            if item.state is not None:
-                self._remember(stream, item.version, item.state)
+                item.state = evolve(item.state, fact, entry.at)
+                item.head = Receipt(stored.stream, stored.version, stored.position, stored.leaf, entry.at)
+        for item in known.values():
+            if item.head is not None and item.state is not None:
+                self._remember(item.head, item.state)
 
-    def _remember(self, stream: UUID, version: int, state: State) -> None:
-        self._cache[stream] = (version, state)
-        self._cache.move_to_end(stream)
+    def _remember(self, head: Receipt, state: State) -> None:
+        self._cache[head.stream] = (head, state)
+        self._cache.move_to_end(head.stream)
         if len(self._cache) > CACHED_STATES:
             self._cache.popitem(last=False)
 
     async def _append(
-        self, decided: _Decided, by: Actor, render: Render | None = None, key: Key | None = None, credits: int = 0
+        self, decided: Decided, by: Actor, render: Render | None = None, key: Key | None = None, credits: int = 0
     ) -> tuple[Answer, Outcome]:
         made: list[Outcome] = []
 
         def answer(receipts: Sequence[Receipt]) -> Answer:
-            made.append(decided.outcome(receipts))
-            return NO_ANSWER if render is None else render(made[-1])
+            made.append(_outcome(decided, receipts))
+            rendered = NO_ANSWER if render is None else render(made[-1])
+            return replace(rendered, receipts=spell(self._recorder.ledger, decided.heads(receipts), decided.about))
 
         if not decided.steps and key is None:
             return answer(()), made[-1]
         appended = await self._recorder.append(
             Append(
-                streams=_stream_appends(decided, by),
+                streams=stream_appends(decided, by),
                 now=decided.now,
                 not_after=decided.not_after,
                 disclosures=await self._vault.seal(decided.disclosures),
                 idempotency=None if key is None else Idempotency(key.scope, key.key, key.request_hash, answer),
-                debit=CreditDebit(_tenant(decided), credits) if credits and decided.steps else None,
+                debit=CreditDebit(tenant_of(decided), credits) if credits and decided.steps else None,
                 erase=decided.erase,
             )
         )
@@ -388,7 +353,7 @@ class Ledger:
         rendered = appended.answer or answer(appended.receipts)
         outcome = made[-1]
         for receipt in appended.receipts:
-            self._remember(receipt.stream, receipt.version, outcome.states[receipt.stream])
+            self._remember(receipt, outcome.states[receipt.stream])
         return rendered, outcome
 
 
@@ -407,25 +372,3 @@ def _refusals() -> Iterator[None]:
 
 #: For commands of the ledger itself, which no client waits for.
 NO_ANSWER: Final = Answer(204, "text/plain", b"")
-
-
-def _stream_appends(decided: _Decided, by: Actor) -> tuple[StreamAppend, ...]:
-    actor: dict[str, Json] = {"kind": by.kind.value, "id": by.id}
-    entries: dict[UUID, list[NewEntry]] = {stream: [] for stream in decided.unchanged}
-    if not decided.steps:
-        # "Already so" appends nothing, but a kept answer must be found when one of these streams is erased from.
-        entries = {stream: [] for stream, item in decided.loaded.items() if item.state is not None}
-    for step in decided.steps:
-        encoded = step.encoded
-        entries.setdefault(step.stream, []).append(NewEntry(encoded.type, actor, encoded.data, encoded.personal))
-    return tuple(StreamAppend(stream, decided.loaded[stream].version, tuple(new)) for stream, new in entries.items())
-
-
-def _tenant(decided: _Decided) -> UUID:
-    """The tenant of the aggregates concerned, from their state or from the fact that creates them."""
-    states = (item.state for item in decided.loaded.values() if item.state is not None)
-    for candidate in (*states, *(step.fact for step in decided.steps)):
-        tenant = getattr(candidate, "tenant", None)
-        if isinstance(tenant, UUID):
-            return tenant
-    raise LookupError("a debit without a tenant")

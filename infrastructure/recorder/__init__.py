@@ -63,6 +63,11 @@ class Recorder(LogReader, ApplicationRecorder):
         self._writer = Writer(lambda: connect_writer(service_url, ledger), clock or SystemClock(), max_waiting)
         self._blocking = blocking_pool(service_url)
 
+    @property
+    def ledger(self) -> str:
+        """The origin of the log that it appends to."""
+        return self._ledger
+
     def start(self) -> None:
         """Raises psycopg.OperationalError if the database cannot be reached, ValueError if it holds another ledger."""
         self._writer.start()

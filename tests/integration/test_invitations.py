@@ -24,6 +24,7 @@ from domain.coordination import CancelEnvelope, Participate
 from domain.entry import decode
 from domain.errors import Conflict
 from domain.personal import person
+from domain.receipt import Standing, compare_with_entries, parse_receipt
 from domain.signing import ResendInvitation
 from infrastructure.aggregates import Command
 from infrastructure.append import Answer, RecorderUnavailable
@@ -127,8 +128,10 @@ async def test_an_invitation_arrives_with_the_token_whose_hash_is_in_the_log(dat
         assert message["Subject"] == "Example Ltd asks you to sign 2 documents: Lease"
         assert message["To"].addresses[0].addr_spec == "ana@example.com"
         entries = await run.deps.recorder.read_stream(sent.participants[0])
-        head = next(entry for entry in entries if entry.version == int(line(message, "Version")))
-        assert line(message, "Hash") == head.leaf.hex()
+        receipt = parse_receipt(line(message, "Receipt"))
+        kept = {(entry.stream, entry.version): (entry.position, entry.leaf) for entry in entries}
+        assert compare_with_entries(receipt, kept, entries[-1].position, ledger=ORIGIN).standing is Standing.PREFIX
+        assert entries[receipt.version - 1].type == "signing.invited/1"
         delivered = decode(entries[-1].raw)
         assert delivered.type == "signing.invitation-delivered/1"
         assert delivered.data == {"invitation": str(signing.invitation.id), "channel": "email"}

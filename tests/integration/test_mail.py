@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from domain.ids import ProcessId
-from infrastructure.invitation_message import Head, InvitationText, compose
+from domain.receipt import ReceiptText, format_receipt, parse_receipt
+from infrastructure.invitation_message import InvitationText, compose
 from infrastructure.mail import (
     AddressUnusable,
     MailRefused,
@@ -50,8 +51,7 @@ def invitation(**changes: object) -> InvitationText:
         "name": "Ana Pérez",
         "subject": None,
         "message": None,
-        "ledger": "countersign.test/ledger",
-        "head": Head(2, bytes(32)),
+        "receipt": ReceiptText("countersign.test/ledger", PARTICIPANT, 2, 4, bytes(32)),
     }
     return InvitationText(**(values | changes))  # type: ignore[arg-type]
 
@@ -90,11 +90,15 @@ def test_the_message_says_who_asks_for_what_and_until_when() -> None:
 
 
 def test_the_message_makes_its_reader_a_witness() -> None:
-    message = composed(head=Head(7, bytes(range(32))))
+    receipt = ReceiptText("countersign.test/ledger", PARTICIPANT, 7, 4711, bytes(range(32)))
+    message = reread(composed(receipt=receipt))
     assert line(message, "Process") == f"{ENVELOPE}-{PARTICIPANT}"
-    assert line(message, "Version") == "7"
-    assert line(message, "Hash") == bytes(range(32)).hex()
-    assert line(message, "Ledger") == "countersign.test/ledger"
+    assert parse_receipt(line(message, "Receipt")) == receipt
+    assert "Keep this message" in plain_text(message)
+    html = message.get_body(("html",))
+    assert html is not None
+    assert format_receipt(receipt) in html.get_content()
+    assert TOKEN not in html.get_content().replace(f"#token={TOKEN}", "")
 
 
 def test_one_document_and_no_deadline_read_well() -> None:

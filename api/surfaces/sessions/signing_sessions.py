@@ -5,6 +5,7 @@ from the log itself, so it is never stale.
 """
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -114,7 +115,7 @@ def _with_token(deps: Deps, answer: Answer) -> Answer:
     def filled(blank: re.Match[bytes]) -> bytes:
         return f'"signature_token":"{deps.invitations.token(UUID(blank[1].decode()))}"'.encode()
 
-    return Answer(answer.status, answer.media_type, _BLANK.sub(filled, answer.body))
+    return replace(answer, body=_BLANK.sub(filled, answer.body))
 
 
 async def _signer_of(deps: Deps, caller: UserCaller, body: NewSession) -> Signer:
