@@ -26,6 +26,7 @@ from infrastructure.cosigning import Cosigner, Cosigning, read_witness_policy
 from infrastructure.database import async_pool
 from infrastructure.expiry import Expiry
 from infrastructure.following import Follower
+from infrastructure.heads import Heads, heads_follower
 from infrastructure.identity import Identity
 from infrastructure.installation import Installation
 from infrastructure.invitation_mint import InvitationMint
@@ -117,6 +118,7 @@ async def _open(stack: AsyncExitStack, installation: Installation, clock: Clock)
         reads=pool,
         gate=gate,
         sealed=Sealed(pool),
+        heads=Heads(pool, installation.origin),
         identity=identity,
         blobs=BlobStore.at(settings.blob_url),
         urls=FileUrls(settings.base_url, installation.keys.urls, timedelta(seconds=settings.url_lifetime_seconds), clock),
@@ -158,6 +160,9 @@ async def _follow(stack: AsyncExitStack, installation: Installation, deps: Deps)
     projections = Follower(installation.urls.service, PROJECTIONS, Runner().step, listener)
     projections.start()
     stack.push_async_callback(asyncio.to_thread, projections.close)
+    heads = heads_follower(installation, listener, deps.ledger, deps.clock)
+    heads.start()
+    stack.push_async_callback(asyncio.to_thread, heads.close)
     stop = asyncio.Event()
     invitations = Invitations(
         installation.urls.service,

@@ -13,6 +13,7 @@ from infrastructure.blobs import BlobCorrupted, BlobStore
 from infrastructure.clock import Clock
 from infrastructure.cosigning import Cosigning, WitnessStanding
 from infrastructure.database import DatabaseUnavailable, Reads
+from infrastructure.heads import Heads, ProvenHead, RecordedHeads
 from infrastructure.identity import (
     Administrator,
     ApiKey,
@@ -58,6 +59,7 @@ __all__ = [
     "DownloadGrant",
     "FileGrant",
     "FileUrls",
+    "Heads",
     "Identity",
     "InvitationMint",
     "IssuerUnreachable",
@@ -71,10 +73,12 @@ __all__ = [
     "Outcome",
     "PartnerKey",
     "PdfLimits",
+    "ProvenHead",
     "ReadGate",
     "ReadsUnavailable",
     "Receipt",
     "Recorded",
+    "RecordedHeads",
     "Recorder",
     "RecorderUnavailable",
     "Reference",
@@ -115,6 +119,7 @@ class Deps:
     reads: Reads
     gate: ReadGate
     sealed: Sealed
+    heads: Heads
     identity: Identity
     blobs: BlobStore
     urls: FileUrls

@@ -153,6 +153,12 @@ class Settings(BaseModel):
     checkpoint_seconds: float = Field(
         2.0, ge=0.5, le=3600, description="Within how many seconds new entries are under a signed checkpoint. Ends are at once."
     )
+    heads_seconds: float = Field(
+        600.0,
+        ge=1,
+        le=86_400,
+        description="Within how many seconds new entries are under a heads manifest, which is made on demand too.",
+    )
     public_log: bool = Field(
         True, description="Whether checkpoints, tiles, entries and their proofs are open to anybody, or to credentials only."
     )

@@ -24,6 +24,7 @@ from domain.signing import DocumentReference, ProcessCreated, SignatureMode, Sig
 from infrastructure.blobs import BlobStore
 from infrastructure.clock import OffsetClock
 from infrastructure.database import DatabaseUrls, async_pool
+from infrastructure.heads import Heads
 from infrastructure.identity import Identity
 from infrastructure.invitation_mint import InvitationMint
 from infrastructure.ledger import NO_ANSWER, Ledger, Outcome
@@ -227,6 +228,7 @@ async def running(urls: DatabaseUrls, folder: Path, *, tenant: str = "Example Lt
                 reads=pool,
                 gate=ReadGate(urls.service, pool),
                 sealed=Sealed(pool),
+                heads=Heads(pool, ORIGIN),
                 identity=identity,
                 blobs=BlobStore.at(settings.blob_url),
                 urls=FileUrls(BASE_URL, KEYS.urls, timedelta(seconds=settings.url_lifetime_seconds), clock),
