@@ -15,7 +15,8 @@ from starlette.responses import Response
 from api.http import json_answer, request_id, send_answer
 from api.troubles import Convention, Trouble, install
 from domain import errors
-from domain.errors import Refusal
+from domain.entry import format_time
+from domain.errors import ErasureHeld, Refusal
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -109,6 +110,14 @@ class Fault(BaseModel):
     message: str
 
 
+class ForbiddingHold(BaseModel):
+    """A hold that forbids an erasure; of several, the one that lasts longest."""
+
+    id: str
+    reason: str = Field(description="The code that it was placed with.")
+    until: str | None = Field(description="RFC 3339 in UTC; null: until it is lifted.")
+
+
 class Problem(BaseModel):
     """An error. Clients match on `code`; `detail` says what to do."""
 
@@ -133,6 +142,7 @@ class Problem(BaseModel):
     request_id: str = Field(alias="requestId")
     errors: list[Fault] | None = Field(default=None, description="With `validation-failed`: each fault of the body.")
     retry_after: int | None = Field(default=None, alias="retryAfter", description="With `rate-limited`: seconds.")
+    hold: ForbiddingHold | None = Field(default=None, description="With `erasure-held`: what forbids it.")
 
 
 class Failed(Exception):
@@ -191,7 +201,13 @@ async def _failed(request: Request, err: Failed) -> Response:
 
 
 def _refused(request: Request, refusal: Refusal) -> Response:
-    return problem(request, REFUSALS[type(refusal)], refusal.code, str(refusal))
+    more = {"hold": _forbidding(refusal)} if isinstance(refusal, ErasureHeld) else None
+    return problem(request, REFUSALS[type(refusal)], refusal.code, str(refusal), more=more)
+
+
+def _forbidding(refusal: ErasureHeld) -> dict[str, Any]:
+    until = None if refusal.until is None else format_time(refusal.until)
+    return ForbiddingHold(id=str(refusal.hold), reason=refusal.reason, until=until).model_dump(mode="json")
 
 
 def _http(request: Request, err: HTTPException) -> Response:

@@ -187,6 +187,7 @@ RECIPES: Final[Mapping[tuple[str, str], tuple[Recipe, ...]]] = {
     ("ledger", "/v1/ledger/timeline/{id}"): (Recipe("organization", "/v1/ledger/timeline/{id}", "package"),),
     ("ledger", "/v1/ledger/head"): (Recipe("organization", "/v1/ledger/head"),),
     ("ledger", "/v1/ledger/credentials"): (Recipe("administrator", "/v1/ledger/credentials"),),
+    ("ledger", "/v1/ledger/holds"): (Recipe("administrator", "/v1/ledger/holds"),),
 }
 
 _OWN: Final = "WHERE tenant = %(tenant)s AND mode = 'live'"

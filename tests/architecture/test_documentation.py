@@ -23,7 +23,7 @@ SOMETIMES = {
     "signatures Recipient": {"declinedAt", "signedAt"},
     "signatures Error": {"issues"},
     "sessions Problem": {"allowed_transitions", "attempted_transition", "current_state", "errors"},
-    "ledger Problem": {"errors", "retryAfter"},
+    "ledger Problem": {"errors", "hold", "retryAfter"},
 }
 
 OPERATIONS = list(operations(*PUBLISHED))

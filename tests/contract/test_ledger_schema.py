@@ -29,7 +29,10 @@ def test_what_the_document_says_is_so_for_an_administrator(world: World, tmp_pat
 def _administration(statuses: str) -> str:
     return f"""
 [[operations]]
-include-name = ["GET /v1/ledger/credentials", "POST /v1/ledger/credentials", "DELETE /v1/ledger/credentials/{{id}}"]
+include-name = [
+    "GET /v1/ledger/credentials", "POST /v1/ledger/credentials", "DELETE /v1/ledger/credentials/{{id}}",
+    "POST /v1/ledger/erasures", "GET /v1/ledger/holds", "POST /v1/ledger/holds", "POST /v1/ledger/holds/{{id}}/lift",
+]
 checks.positive_data_acceptance.expected-statuses = {statuses}
 checks.negative_data_rejection.expected-statuses = ["4xx"]
 """

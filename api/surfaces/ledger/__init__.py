@@ -12,7 +12,7 @@ from api.deps import Deps
 from api.http import RequestLimits
 from api.limits import RateLimits
 from api.problems import REFUSALS, answer_problems, too_many
-from api.surfaces.ledger import credentials, timelines
+from api.surfaces.ledger import credentials, erasure, holds, timelines
 from api.surfaces.ledger.documentation import Documented
 
 __all__ = ["REFUSALS", "build"]
@@ -20,7 +20,8 @@ __all__ = ["REFUSALS", "build"]
 _DESCRIPTION: Final = """
 The log as it is: the timeline of a signing or of an envelope with the bytes that are hashed, and where the log ends.
 
-Any credential of any surface may read, sent as that surface takes it. An administrator's token makes and revokes credentials.
+Any credential of any surface may read, sent as that surface takes it. An administrator's token makes and revokes credentials, erases
+personal data and places the holds that forbid it.
 Errors are problem documents (RFC 9457); match on `code`. The answers carry `X-Request-Id`, and `X-RateLimit-Limit`,
 `X-RateLimit-Remaining` and `X-RateLimit-Reset` (requests per minute, those left of them, and the unix second at which all are back).
 """
@@ -39,7 +40,7 @@ def build(deps: Deps) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.deps = deps
-    for module in (timelines, credentials):
+    for module in (timelines, credentials, erasure, holds):
         app.include_router(module.router)
     app.add_middleware(RateLimits, deps=deps, surface="ledger", refused=too_many, headers=True)
     app.add_middleware(RequestLimits, deps=deps)

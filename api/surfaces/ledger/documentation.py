@@ -16,6 +16,7 @@ _MEANINGS: Final[Mapping[int, str]] = {
     401: "No credential, or one that does not hold: unknown, revoked, expired.",
     403: "The credential holds and does not permit this.",
     404: "It does not exist, or it is another tenant's or of the other mode.",
+    409: "What is there forbids it: a hold, or others changed the same at the same time.",
     413: "The body is too large.",
     415: "The body is not sent as application/json.",
     422: "The body has faults, or the idempotency key was used for another request.",

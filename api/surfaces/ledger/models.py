@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -12,11 +12,13 @@ from domain.actor import Mode
 from domain.canonical import Json
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """Members are camelCase, and no others are taken."""
+
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
 
-class Event(_Model):
+class Event(Model):
     """One entry of the log. `hash` is SHA-256(0x00 || entry); `previousHash` is that of the stream's entry before it."""
 
     event_id: str = Field(description="ULID of the entry's time and the first 80 bits of its hash.")
@@ -31,7 +33,7 @@ class Event(_Model):
     entry: str = Field(description="The bytes that are hashed, as text: canonical JSON (RFC 8785). They hold no personal data.")
 
 
-class Timeline(_Model):
+class Timeline(Model):
     """What happened to one signing, or to an envelope and all its signings, in the order of the log."""
 
     envelope_id: str
@@ -40,7 +42,7 @@ class Timeline(_Model):
     events: list[Event]
 
 
-class Head(_Model):
+class Head(Model):
     """Where the log ends."""
 
     position: int = Field(ge=0, description="The position of the last entry; 0 for an empty log.")
@@ -50,7 +52,7 @@ class Head(_Model):
 KindOfKey = Literal["partner", "project", "organization"]
 
 
-class NewCredentialBody(_Model):
+class NewCredentialBody(Model):
     """Which credential to make."""
 
     kind: KindOfKey = Field(
@@ -60,7 +62,7 @@ class NewCredentialBody(_Model):
     mode: Mode = Field(description="Live and test are separate worlds; a partner's credential is live.")
 
 
-class NewCredential(_Model):
+class NewCredential(Model):
     """A credential just made. The secret is shown this once."""
 
     id: str
@@ -70,7 +72,7 @@ class NewCredential(_Model):
     secret: str
 
 
-class Credential(_Model):
+class Credential(Model):
     """A credential, without its secret, which nobody can look up."""
 
     id: str
@@ -81,13 +83,13 @@ class Credential(_Model):
     updated_at: datetime
 
 
-class Credentials(_Model):
+class Credentials(Model):
     """All credentials of the tenant, the oldest first; revoked ones too, as a trail."""
 
     credentials: list[Credential]
 
 
-class Revoked(_Model):
+class Revoked(Model):
     """The credential works no more, from the next request on and on every host."""
 
     id: str
@@ -99,20 +101,29 @@ _CODES: Final = {"missing": "is missing", "extra_forbidden": "is not known"}
 
 def parse(value: Json) -> NewCredentialBody:
     """The body of a creation; raises Failed 422 with each of its faults."""
+    body = parse_body(NewCredentialBody, value)
+    if body.kind == "partner" and body.mode is not Mode.LIVE:
+        raise invalid([Fault(field="mode", message="a partner's credential is live")])
+    return body
+
+
+Body = TypeVar("Body", bound=Model)
+
+
+def parse_body(kind: type[Body], value: Json) -> Body:
+    """A body of that kind; raises Failed 422 with each of its faults."""
     try:
-        body = NewCredentialBody.model_validate(value)
+        return kind.model_validate(value)
     except ValidationError as err:
-        raise _invalid(
+        raise invalid(
             [Fault(field=_path(fault["loc"]), message=_CODES.get(fault["type"], fault["msg"])) for fault in err.errors()]
         ) from err
-    if body.kind == "partner" and body.mode is not Mode.LIVE:
-        raise _invalid([Fault(field="mode", message="a partner's credential is live")])
-    return body
 
 
 def _path(location: Sequence[Any]) -> str:
     return ".".join(str(part) for part in location)
 
 
-def _invalid(faults: Sequence[Fault]) -> Failed:
+def invalid(faults: Sequence[Fault]) -> Failed:
+    """The answer to a body that has faults."""
     return Failed(422, "validation-failed", "The body has faults; `errors` names them.", faults=faults)

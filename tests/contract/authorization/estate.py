@@ -98,7 +98,9 @@ def found(world: World) -> Estate:
     _of_signatures(estate)
     _of_sessions(estate)
     spare = world.run(world.deps.identity.create_key(tenant, KeyKind.PROJECT, Mode.LIVE))
-    estate.ids |= {"credential": spare.key.id, "nothing": "nothing"}
+    held = {"reason": "litigation", "envelopeId": estate.ids["spare_document"]}
+    hold = estate.ok("POST", "/v1/ledger/holds", estate.administrator, held)["id"]
+    estate.ids |= {"credential": spare.key.id, "hold": hold, "nothing": "nothing"}
     return estate
 
 

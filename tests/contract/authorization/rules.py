@@ -304,6 +304,14 @@ LEDGER: Mapping[tuple[str, str, str], Rule] = {
     ("ledger", "get", "/v1/ledger/credentials"): Rule(Who.ADMINISTRATOR),
     ("ledger", "post", "/v1/ledger/credentials"): Rule(Who.ADMINISTRATOR, body=lambda ids: {"kind": "project", "mode": "live"}),
     ("ledger", "delete", "/v1/ledger/credentials/{id}"): Rule(Who.ADMINISTRATOR, {"id": "credential"}),
+    ("ledger", "post", "/v1/ledger/erasures"): Rule(
+        Who.ADMINISTRATOR, body=lambda ids: {"ground": "request", "template": ids["spare_template"]}, refers=True
+    ),
+    ("ledger", "get", "/v1/ledger/holds"): Rule(Who.ADMINISTRATOR),
+    ("ledger", "post", "/v1/ledger/holds"): Rule(
+        Who.ADMINISTRATOR, body=lambda ids: {"reason": "litigation", "envelopeId": ids["document"]}, refers=True
+    ),
+    ("ledger", "post", "/v1/ledger/holds/{id}/lift"): Rule(Who.ADMINISTRATOR, {"id": "hold"}, lambda ids: {"ground": "settled"}),
 }
 
 FILES: Mapping[tuple[str, str, str], Rule] = {
