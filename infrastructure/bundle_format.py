@@ -14,6 +14,7 @@ from uuid import UUID
 
 from domain.canonical import MAX_INTEGER
 from domain.checkpoint import Checkpoint, CheckpointError, parse_checkpoint
+from domain.heads import parse_row
 from domain.ids import is_sha256
 from domain.note import NoteError, parse_note
 from domain.proof_text import ProofText, ProofTextError, format_proof, parse_proof
@@ -319,6 +320,8 @@ def _together(content: Content) -> None:
     needed = {line.erased for line in content.disclosures if isinstance(line, ErasedBy)}
     if content.heads is not None:
         needed.add(content.heads.position)
+        streams = [str(parse_row(row.row).stream) for row in content.heads.rows]
+        _require(_ascending(streams), f"the rows of {HEADS} are not in ascending order of their streams")
     _require(content.process != content.envelope, "a process cannot be its own envelope")
     _require(bool(entries), f"{ENTRIES} is empty")
     _require(_ascending(entries) and _ascending(others), "entries are not in ascending order of their positions")

@@ -9,14 +9,12 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from domain.canonical import MAX_INTEGER, CanonicalError, Json, canonical, parse_canonical, parse_exact
+from domain.heads import MAX_PATH_HASHES, HeadsError, parse_row
 from domain.ids import IdError, is_sha256, parse_lower_uuid
 from infrastructure.bundle_archive import BundleError
 from infrastructure.export_format import LineError, entry_line, parse_entry_line
 
 FORMAT: Final = "countersign-evidence/1"
-
-#: The key of the heads manifest has 256 bits, so a row cannot stand deeper (docs/ledger-format.md, "The heads manifest").
-MAX_PATH: Final = 256
 
 T = TypeVar("T")
 
@@ -175,8 +173,12 @@ def _read_head_row(value: Json) -> HeadRow:
     row, path = members["row"], _list(members["path"])
     if not isinstance(row, str):
         raise BundleError("a row of the manifest is not a string")
-    if len(path) > MAX_PATH:
-        raise BundleError(f"a row's path has {len(path)} hashes; it has at most {MAX_PATH}")
+    try:
+        parse_row(row.encode())
+    except HeadsError as err:
+        raise BundleError(str(err)) from err
+    if len(path) > MAX_PATH_HASHES:
+        raise BundleError(f"a row's path has {len(path)} hashes; it has at most {MAX_PATH_HASHES}")
     return HeadRow(row.encode(), tuple(bytes.fromhex(_hex(each)) for each in path))
 
 

@@ -1,0 +1,115 @@
+"""A bundle's entries, decoded once for all checks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from domain.canonical import Json
+from domain.entry import Entry, EntryError, decode, leaf_hash
+from infrastructure.bundle_format import Content
+from infrastructure.bundle_lines import EntryLine
+
+#: Where the facts of an envelope name documents, by the type without its number (docs/evidence-format.md, "The checks").
+_DOCUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "envelope.created": ("documents", "sha256"),
+    "envelope.document-added": ("document", "sha256"),
+    "envelope.document-executed": ("sha256",),
+    "envelope.certificate-issued": ("sha256",),
+}
+_PARTICIPANTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "envelope.created": ("participants", "participant"),
+    "envelope.participant-added": ("slot", "participant"),
+}
+
+
+class Placed(NamedTuple):
+    """An entry where it stands, and what its bytes hash to."""
+
+    position: int
+    entry: Entry
+    leaf: bytes
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a bundle says, without any trust in it. Entries whose bytes are none are only in `unreadable`, with the reason."""
+
+    content: Content
+
+    @cached_property
+    def _decoded(self) -> tuple[list[Placed], dict[int, Placed], dict[int, str]]:
+        unreadable: dict[int, str] = {}
+
+        def placed(lines: Sequence[EntryLine]) -> Iterator[Placed]:
+            for line in lines:
+                try:
+                    yield Placed(line.position, decode(line.raw), leaf_hash(line.raw))
+                except EntryError as err:
+                    unreadable[line.position] = str(err)
+
+        entries = list(placed(self.content.entries))
+        return entries, {each.position: each for each in placed(self.content.ledger_entries)}, unreadable
+
+    @property
+    def entries(self) -> list[Placed]:
+        """Of `entries.jsonl`, in the order of the log."""
+        return self._decoded[0]
+
+    @property
+    def others(self) -> dict[int, Placed]:
+        """Of `ledger.jsonl`, by position."""
+        return self._decoded[1]
+
+    @property
+    def unreadable(self) -> dict[int, str]:
+        return self._decoded[2]
+
+    @cached_property
+    def streams(self) -> dict[UUID, list[Placed]]:
+        """The entries of `entries.jsonl` by stream."""
+        found: dict[UUID, list[Placed]] = {}
+        for placed in self.entries:
+            found.setdefault(placed.entry.stream, []).append(placed)
+        return found
+
+    @property
+    def last(self) -> int:
+        """The last position of `entries.jsonl`."""
+        return self.content.entries[-1].position
+
+    @property
+    def last_of_all(self) -> int:
+        return max(self.content.proofs)
+
+    @cached_property
+    def participants(self) -> frozenset[str]:
+        """The participants that the facts of the envelope name."""
+        return frozenset(name for _, name in self._named(_PARTICIPANTS))
+
+    @cached_property
+    def documents(self) -> dict[str, int]:
+        """The SHA-256 of each document that the facts of the envelope name, and the position of the first that does."""
+        found: dict[str, int] = {}
+        for position, name in self._named(_DOCUMENTS):
+            found.setdefault(name, position)
+        return found
+
+    def _named(self, paths: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[int, str]]:
+        for position, entry, _ in self.entries:
+            path = paths.get(entry.type.partition("/")[0])
+            if path is not None:
+                yield from ((position, text) for text in _texts(entry.data, path))
+
+
+def _texts(value: Json, path: tuple[str, ...]) -> Iterator[str]:
+    """The strings at a path, on which a list stands for each of its items."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts(item, path)
+    elif isinstance(value, str):
+        if not path:
+            yield value
+    elif path and isinstance(value, Mapping) and path[0] in value:
+        yield from _texts(value[path[0]], path[1:])

@@ -1,0 +1,118 @@
+"""Whether personal values and documents are those that the entries commit to, and what receipts say of the entries."""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from domain.erasure import ErasedEntry, SubjectErased
+from domain.faults import Verdict
+from domain.findings import Check, Detail, Finding, weigh
+from domain.personal import discloses
+from domain.receipt import VERDICTS, ReceiptText, compare_with_entries
+from infrastructure.bundle_lines import Disclosed, DisclosureLine, ErasedBy, Withheld
+from infrastructure.codec import CodecError, decode_fact
+from infrastructure.evidence.case import Case, Placed
+
+
+def check_disclosures(case: Case) -> Finding:
+    """Whether every personal value is there and the one committed to, or erased by an entry, or said to be withheld."""
+    commitments = {(position, path): it for position, entry, _ in case.entries for path, it in entry.personal.items()}
+    placed = {each.position: each for each in case.entries}
+    lines = case.content.disclosures
+    wrong: list[Detail] = []
+    for line in lines:
+        commitment = commitments.pop((line.position, line.path), None)
+        if commitment is None:
+            fault: str | None = "nothing there is committed to"
+        else:
+            fault = _fault(case, line, placed[line.position], commitment)
+        if fault is not None:
+            wrong.append(
+                Detail(
+                    f"the personal value {line.path} of the entry at position {line.position}: {fault}", line.position, line.path
+                )
+            )
+    missing = [
+        Detail(f"nothing is said of the personal value {path} of the entry at position {p}", p, path) for p, path in commitments
+    ]
+    said = [f"{sum(isinstance(line, Disclosed) for line in lines):,} values are those committed to"]
+    set_aside = [line for line in lines if not isinstance(line, Disclosed)]
+    if erased := sum(isinstance(line, ErasedBy) for line in lines):
+        said.append(f"{erased:,} were erased")
+    if withheld := sum(isinstance(line, Withheld) for line in lines):
+        said.append(f"{withheld:,} are withheld")
+    finding = weigh(Check.DISCLOSURES, wrong, missing, ", ".join(said))
+    named = tuple(Detail(_put(line), line.position, line.path) for line in set_aside)
+    return Finding(finding.check, finding.verdict, finding.reason, finding.details + named)
+
+
+def _put(line: ErasedBy | Withheld) -> str:
+    where = f"{line.path} of the entry at position {line.position}"
+    return f"{where} is withheld" if isinstance(line, Withheld) else f"{where} was erased by the entry at position {line.erased}"
+
+
+def _fault(case: Case, line: DisclosureLine, placed: Placed, commitment: str) -> str | None:
+    match line:
+        case Disclosed():
+            return None if discloses(line.value, line.salt, commitment) else "it is not the value that was committed to"
+        case ErasedBy():
+            erased = ErasedEntry(placed.entry.stream, placed.entry.version)
+            return (
+                None
+                if erased in _erased(case, line.erased)
+                else f"the entry at position {line.erased} does not say that it was erased"
+            )
+        case Withheld():
+            return None
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _erased(case: Case, position: int) -> tuple[ErasedEntry, ...]:
+    """The entries that an erasure lists; none if there is no erasure at the position."""
+    placed = case.others.get(position)
+    if placed is None:
+        return ()
+    try:
+        fact = decode_fact(placed.entry.type, placed.entry.data, placed.entry.personal)
+    except CodecError:
+        return ()
+    return fact.entries if isinstance(fact, SubjectErased) else ()
+
+
+def check_files(case: Case) -> Finding:
+    """Whether every document that the facts name is there, or said to be withheld, and no other."""
+    named, content = case.documents, case.content
+    wrong: list[Detail] = []
+    for name, document in content.documents.items():
+        if document.sha256 != name:
+            wrong.append(Detail(f"the document {name} hashes to {document.sha256}", named.get(name), name))
+        elif name not in named:
+            wrong.append(Detail(f"the document {name} is one that no entry names", name=name))
+    strange = [name for name in content.withheld if name not in named]
+    wrong += [Detail(f"the document {name} is said to be withheld, and no entry names it", name=name) for name in strange]
+    there = {*content.documents, *content.withheld}
+    missing = [
+        Detail(f"the document {name} is not there", position, name) for name, position in named.items() if name not in there
+    ]
+    withheld = f", {len(content.withheld):,} are withheld" if content.withheld else ""
+    finding = weigh(
+        Check.FILES, wrong, missing, f"{len(content.documents):,} documents are those that the entries name{withheld}"
+    )
+    named_withheld = tuple(Detail(f"the document {name} is withheld", named.get(name), name) for name in content.withheld)
+    return Finding(finding.check, finding.verdict, finding.reason, finding.details + named_withheld)
+
+
+def check_receipts(case: Case, receipts: Sequence[ReceiptText], size: int) -> Finding:
+    """Whether the entries hold what receipts say. A bundle has all entries of its streams up to the checkpoint's `size`."""
+    entries = {(each.entry.stream, each.entry.version): (each.position, each.leaf) for each in case.entries}
+    found = [compare_with_entries(receipt, entries, size, ledger=case.content.ledger) for receipt in receipts]
+    details = {
+        verdict: [
+            Detail(each.reason, each.receipt.position, str(each.receipt.stream))
+            for each in found
+            if VERDICTS[each.standing] is verdict
+        ]
+        for verdict in Verdict
+    }
+    held = f"{len(found):,} receipts are in the entries"
+    return weigh(Check.RECEIPTS, details[Verdict.INVALID], details[Verdict.INDETERMINATE], held)
