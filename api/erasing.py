@@ -61,7 +61,7 @@ def parse_id(text: str, *prefixes: str) -> UUID:
         for spelled in (parse_typed_id, parse_ulid_id):
             with contextlib.suppress(IdError):
                 return spelled(prefix, text)
-    raise IdError(" or ".join(("a UUID", *(f"{prefix}_ and what its surface shows" for prefix in prefixes))))
+    raise IdError(", or ".join(("a UUID", *(f"{prefix}_ and what its surface shows" for prefix in prefixes))))
 
 
 def _thing(kind: SubjectKind, *prefixes: str) -> Callable[[UUID, str], Subject]:
