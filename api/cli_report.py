@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any, Final, TextIO
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from domain.faults import Fault, Verdict
 from domain.ids import ProcessId
+from domain.receipt import VERDICTS, Finding, format_receipt
 from infrastructure.verification import Report, StreamVerdict
 
 #: Rows that a person may be expected to read; the JSON report has all.
@@ -25,6 +27,7 @@ def print_report(report: Report) -> None:
     console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 240)
     _print_faults(console, report)
     _print_streams(console, report)
+    print_findings(console, report.receipts)
     console.print("\nChecked:")
     for line in report.checked:
         console.print(f"  - {escape(line)}")
@@ -36,6 +39,18 @@ def print_report(report: Report) -> None:
         f"\n[{colour}]{report.verdict.value}[/{colour}]: {report.entries:,} entries of {escape(report.ledger)}"
         f" up to position {report.last_position:,}, {len(report.faults):,} faults."
     )
+
+
+def print_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """What was found of each receipt."""
+    for finding in findings:
+        colour = _COLOURS[VERDICTS[finding.standing]]
+        console.print(f"receipt: [{colour}]{finding.standing.value}[/{colour}]: {escape(finding.reason)}")
+
+
+def finding_members(finding: Finding) -> dict[str, str]:
+    """The members that stand for a finding in a JSON report."""
+    return {"receipt": format_receipt(finding.receipt), "standing": finding.standing.value, "reason": finding.reason}
 
 
 def _print_faults(console: Console, report: Report) -> None:
@@ -108,6 +123,7 @@ def write_json(report: Report, file: TextIO) -> None:
         "absent": report.absent,
         "faultCounts": {kind.value: count for kind, count in report.faults.counts.items()},
         "faults": [_fault(fault) for fault in report.faults],
+        "receipts": [finding_members(finding) for finding in report.receipts],
         "processCounts": {verdict.value: count for verdict, count in report.processes.items()},
     }
     file.write(json.dumps(head, ensure_ascii=False, indent=2)[:-2] + ',\n  "streams": [')

@@ -11,6 +11,7 @@ import typer
 
 from api.cli_context import say
 from api.cli_progress import progress
+from api.cli_receipt import ReceiptsUnreadable, compare_receipts, read_receipts
 from api.cli_report import print_report, write_json
 from domain.faults import Verdict
 from domain.ids import IdError
@@ -42,6 +43,14 @@ Heads = Annotated[
         help="A receipt that you kept: the entry at this position must have this leaf hash. May be repeated.",
     ),
 ]
+Receipts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--receipt",
+        metavar="TEXT|FILE",
+        help="A receipt that you kept: its text, or a file that holds it (a saved mail, say). May be repeated.",
+    ),
+]
 Origin = Annotated[str | None, typer.Option("--expect-ledger", metavar="ORIGIN", help="The ledger's name must be this one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
@@ -63,16 +72,19 @@ def fsck(head: Heads = None, expect_ledger: Origin = None, as_json: AsJson = Fal
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An export, plain or gzip.")],
+    file: Annotated[Path | None, typer.Argument(exists=True, dir_okay=False, help="An export, plain or gzip.")] = None,
     head: Heads = None,
+    receipt: Receipts = None,
     expect_ledger: Origin = None,
     as_json: AsJson = False,
 ) -> None:
-    """Checks an exported log without the server, its database or a network.
+    """Checks an exported log without the server, its database or a network; with receipts, that it continues what they saw.
 
-    Exit code 0 if it is valid, 1 if it is not, 2 if it cannot be read or not wholly be judged.
+    Without a file it compares the receipts with each other. Exit code 0 if it is valid, 1 if it is not, 2 if it cannot be read or not wholly be judged.
     """
-    expectations = _expectations(head, expect_ledger)
+    if file is None:
+        raise typer.Exit(_compared(receipt or [], as_json=as_json))
+    expectations = _expectations(head, expect_ledger, receipt)
     with progress(in_bytes=True) as tell:
         try:
             size = file.stat().st_size
@@ -122,14 +134,26 @@ def _scope(*, process: str | None, envelope: str | None, template: str | None) -
         raise typer.BadParameter(str(err), param_hint=f"--{kind.value}") from err
 
 
-def _expectations(heads: list[str] | None, ledger: str | None) -> Expectations:
+def _compared(receipts: list[str], *, as_json: bool) -> int:
+    if not receipts:
+        raise typer.BadParameter("name an export, or at least two receipts", param_hint="FILE")
+    try:
+        return compare_receipts(receipts, as_json=as_json)
+    except ReceiptsUnreadable as err:
+        _give_up(str(err))
+
+
+def _expectations(heads: list[str] | None, ledger: str | None, receipts: list[str] | None = None) -> Expectations:
     known = {}
     for text in heads or ():
         match = _HEAD.fullmatch(text)
         if match is None:
             raise typer.BadParameter("a head is a position, a colon and 64 hex digits", param_hint="--head")
         known[int(match[1])] = bytes.fromhex(match[2])
-    return Expectations(known, ledger)
+    try:
+        return Expectations(known, ledger, read_receipts(receipts or []))
+    except ReceiptsUnreadable as err:
+        _give_up(str(err))
 
 
 @contextmanager

@@ -5,13 +5,14 @@ tell later whether what it names was changed or taken away; nothing has to be ke
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
+from domain.entry import EntryError, decode, leaf_hash
 from domain.faults import Verdict
 from domain.ids import IdError, parse_lower_uuid
 from domain.spelling import SpellingError, from_decimal
@@ -21,10 +22,10 @@ FORMAT: Final = "countersign-receipt/1"
 #: A signed 255-character origin, percent-encoded throughout, and the other fields; a longer line is none.
 MAX_CHARACTERS: Final = 4096
 
-#: Characters of an origin that stand for themselves: they mean nothing in HTTP's lists, in HTML or in a mail's text.
-_PLAIN: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:@+=")
+#: Characters of an origin that stand for themselves: they mean nothing in HTTP's lists, in HTML or in a mail's encodings.
+_PLAIN: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:@+")
 
-_ORIGIN: Final = re.compile(r"(?:[A-Za-z0-9\-._~/:@+=]|%[0-9A-F]{2})+")
+_ORIGIN: Final = re.compile(r"(?:[A-Za-z0-9\-._~/:@+]|%[0-9A-F]{2})+")
 _LEAF: Final = re.compile(r"[0-9a-f]{64}")
 #: As a receipt stands in other text; whatever broke the line between its fields is not part of it.
 _WITHIN: Final = re.compile(
@@ -236,3 +237,29 @@ def compare_with_entries(
     if not any(stream == receipt.stream for stream, _ in entries):
         return finding(Standing.UNRELATED, f"the evidence is not about the stream {receipt.stream}")
     return finding(Standing.TRUNCATED, f"the evidence reaches position {covered} and does not have {receipt}")
+
+
+class Gathering:
+    """Picks out of entries that go by those that receipts are compared with, so that none else has to be kept."""
+
+    def __init__(self, receipts: Sequence[ReceiptText]) -> None:
+        self._receipts = receipts
+        self._positions = frozenset(receipt.position for receipt in receipts)
+        self._streams = frozenset(receipt.stream for receipt in receipts)
+        self._spelled = tuple(f'"stream":"{stream}"'.encode() for stream in self._streams)
+        self._entries: dict[tuple[UUID, int], tuple[int, bytes]] = {}
+
+    def take(self, position: int, raw: bytes) -> None:
+        """An entry's bytes; what is none is passed over, since whoever checks entries names that."""
+        if position not in self._positions and not any(stream in raw for stream in self._spelled):
+            return
+        try:
+            entry = decode(raw)
+        except EntryError:
+            return
+        if position in self._positions or entry.stream in self._streams:
+            self._entries[entry.stream, entry.version] = position, leaf_hash(raw)
+
+    def findings(self, covered: int, ledger: str) -> tuple[Finding, ...]:
+        """What the entries say of each receipt; see `compare_with_entries`."""
+        return tuple(compare_with_entries(receipt, self._entries, covered, ledger=ledger) for receipt in self._receipts)

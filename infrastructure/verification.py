@@ -17,6 +17,7 @@ from uuid import UUID
 
 from domain.envelope import EnvelopeStatus
 from domain.faults import Fault, FaultKind, Faults, Verdict
+from domain.receipt import VERDICTS, Finding, Gathering, ReceiptText, Standing
 from domain.signing import SigningStatus
 from infrastructure.export_format import (
     MAX_LINE_BYTES,
@@ -50,10 +51,11 @@ class ExportUnreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """What the verifier knows from elsewhere: leaves by position (from receipts), and the ledger's origin."""
+    """What the verifier knows from elsewhere: leaves by position, the ledger's origin, receipts."""
 
     heads: Mapping[int, bytes] = field(default_factory=dict)
     ledger: str | None = None
+    receipts: tuple[ReceiptText, ...] = ()
 
 
 NO_EXPECTATIONS: Final = Expectations()
@@ -79,8 +81,11 @@ class StreamVerdict:
 class Report:
     """What was checked, what was found, and what could not be checked for want of it."""
 
-    def __init__(self, history: History, header: Header | None, checked: list[str], absent: list[str]) -> None:
+    def __init__(
+        self, history: History, header: Header | None, checked: list[str], absent: list[str], receipts: tuple[Finding, ...] = ()
+    ) -> None:
         self.header = header
+        self.receipts = receipts
         self.ledger = history.ledger
         self.entries = history.entries
         self.last_position = history.last
@@ -99,10 +104,12 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        """Of everything: invalid with any fault; indeterminate if some of it could not be replayed."""
-        if self.faults:
+        """Of everything: invalid with any fault or broken receipt; indeterminate if some of it could not be replayed or compared."""
+        receipts = {VERDICTS[finding.standing] for finding in self.receipts}
+        if self.faults or Verdict.INVALID in receipts:
             return Verdict.INVALID
-        return Verdict.INDETERMINATE if self.verdicts[Verdict.INDETERMINATE] or self.unknown else Verdict.VALID
+        doubtful = self.verdicts[Verdict.INDETERMINATE] or self.unknown or Verdict.INDETERMINATE in receipts
+        return Verdict.INDETERMINATE if doubtful else Verdict.VALID
 
     def streams(self) -> Iterator[StreamVerdict]:
         """Every stream, in no particular order; may be asked again."""
@@ -161,6 +168,7 @@ class _Check:
     def __init__(self, file: BinaryIO, expectations: Expectations) -> None:
         self._file = file
         self._expected = expectations
+        self._receipts = Gathering(expectations.receipts)
         self._digest = sha256()
         self._line = 1
         self._torn_line = 0
@@ -197,7 +205,8 @@ class _Check:
             self._compare_seal(trailer)
         self._one_cause_for_all(trailer)
         progress(self._bytes)
-        return Report(history, header, self._checked(), self._absent())
+        receipts = self._receipts.findings(header.position, header.ledger)
+        return Report(history, header, self._checked(), self._absent(receipts), receipts)
 
     def _entries(self, progress: Progress) -> bytes:
         """Feeds the lines up to the trailer, or to the end; answers the last line read."""
@@ -219,6 +228,7 @@ class _Check:
                 history.torn(self._line, str(err))
             else:
                 history.push(position, raw, leaf, self._line)
+                self._receipts.take(position, raw)
         return b""
 
     def _drain(self, line: bytes) -> bool:
@@ -306,7 +316,7 @@ class _Check:
         checked.extend(f"position {position} is what the given head says" for position in sorted(self._history.seen))
         return checked
 
-    def _absent(self) -> list[str]:
+    def _absent(self, receipts: tuple[Finding, ...]) -> list[str]:
         absent = []
         kind = self._header.scope.kind
         if kind is ScopeKind.PROCESS:
@@ -315,8 +325,10 @@ class _Check:
             )
         if kind is not ScopeKind.LOG:
             absent.append("the rest of the log: positions between these entries were not checked")
-        if not self._history.seen:
-            absent.append("a head that someone else kept (--head): a file written anew from the beginning would look the same")
+        if not self._history.seen and not any(finding.standing is Standing.PREFIX for finding in receipts):
+            absent.append(
+                "a head that someone else kept (--receipt, --head): a file written anew from the beginning would look the same"
+            )
         return [
             *absent,
             "checkpoint: nothing signed by the ledger says that this was the log",
