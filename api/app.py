@@ -44,6 +44,7 @@ from infrastructure.sealer import NAME as SEALER
 from infrastructure.sealer import POLL_SECONDS as SEALER_POLL_SECONDS
 from infrastructure.sealer import Publication, Sealer
 from infrastructure.settings import Settings
+from infrastructure.timestamping import Timestamping, Timestamps, authority_of
 from infrastructure.urls import FileUrls
 from infrastructure.vault import Vault
 from projections import envelopes
@@ -118,6 +119,7 @@ async def _open(stack: AsyncExitStack, installation: Installation, clock: Clock)
         reads=pool,
         gate=gate,
         sealed=Sealed(pool),
+        timestamps=Timestamps(pool),
         heads=Heads(pool, installation.origin),
         identity=identity,
         blobs=BlobStore.at(settings.blob_url),
@@ -135,6 +137,7 @@ async def _warn_of_unknown_tenants(settings: Settings, identity: Identity) -> No
 
 
 async def _follow(stack: AsyncExitStack, installation: Installation, deps: Deps) -> tuple[asyncio.Task[None], ...]:
+    authority = authority_of(deps.settings)
     log_keys = await asyncio.to_thread(open_log_keys, deps.settings, installation.urls, installation.origin)
     await record_keys(deps.ledger, log_keys)
     listener = LogListener(installation.urls.service)
@@ -178,11 +181,12 @@ async def _follow(stack: AsyncExitStack, installation: Installation, deps: Deps)
     )
     expiry = Expiry(deps.reads, envelopes.due, deps.ledger, deps.clock)
     repeats = Repeats(deps.reads, deps.clock, timedelta(hours=deps.settings.idempotency_hours))
-    tasks = (
-        asyncio.create_task(invitations.run(stop), name="countersign-invitations"),
-        asyncio.create_task(expiry.run(stop), name="countersign-expiry"),
-        asyncio.create_task(repeats.run(stop), name="countersign-repeats"),
-    )
+    runs = {"invitations": invitations.run, "expiry": expiry.run, "repeats": repeats.run}
+    if authority is not None:
+        every = timedelta(seconds=deps.settings.timestamp_seconds)
+        stamping = Timestamping(deps.reads, deps.ledger, authority, deps.clock, installation.origin, every)
+        runs["timestamps"] = stamping.run
+    tasks = tuple(asyncio.create_task(run(stop), name=f"countersign-{name}") for name, run in runs.items())
 
     async def finish() -> None:
         stop.set()

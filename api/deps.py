@@ -40,6 +40,7 @@ from infrastructure.recorder import Recorder, StoredEntry
 from infrastructure.sealed import Alarm, Sealed, StoredCheckpoint
 from infrastructure.secrets import token_hash
 from infrastructure.settings import Settings
+from infrastructure.timestamping import StoredToken, Timestamps
 from infrastructure.urls import DocumentUploadGrant, DownloadGrant, FileGrant, FileUrls, Refused, UploadGrant, UrlRefused
 from infrastructure.vault import Opened, Reference, Vault
 
@@ -87,7 +88,9 @@ __all__ = [
     "Settings",
     "StoredCheckpoint",
     "StoredEntry",
+    "StoredToken",
     "TextPlaces",
+    "Timestamps",
     "TokenExpired",
     "TokenOfAnotherKind",
     "TokenRefused",
@@ -119,6 +122,7 @@ class Deps:
     reads: Reads
     gate: ReadGate
     sealed: Sealed
+    timestamps: Timestamps
     heads: Heads
     identity: Identity
     blobs: BlobStore

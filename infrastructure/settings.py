@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from infrastructure.issuers import OidcIssuer, distinct, read_issuers
 from infrastructure.rates import DEFAULTS, RateLimits
@@ -86,6 +86,15 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _authority(value: str, info: ValidationInfo) -> str:
+    address = urlsplit(value)
+    if address.scheme not in ("http", "https") or not address.netloc or "@" in address.netloc or address.fragment:
+        raise ValueError("is not of the form https://host/path, without a user")  # it is part of entries and bundles
+    if info.data.get("tsa_certificates") is None:
+        raise ValueError(f"needs {variable('tsa_certificates')}: without certificates to trust, no time stamp can be believed")
+    return value
+
+
 def _default_base_url(known: dict[str, Any]) -> str:
     host = known.get("host", "")
     # A wildcard is where a server listens, not where a client can go.
@@ -149,6 +158,9 @@ class Settings(BaseModel):
     read_wait_seconds: float = Field(
         5.0, gt=0, le=60, description="How long a read waits for the projections before it answers 503."
     )
+    evidence_wait_seconds: float = Field(
+        5.0, ge=0, le=60, description="How long a bundle of evidence waits for a heads manifest and a checkpoint that cover it."
+    )
     session_lifetime_days: int = Field(30, ge=1, description="How long a signing session may be completed.")
     checkpoint_seconds: float = Field(
         2.0, ge=0.5, le=3600, description="Within how many seconds new entries are under a signed checkpoint. Ends are at once."
@@ -195,6 +207,18 @@ class Settings(BaseModel):
     oidc_leeway_seconds: int = Field(
         30, ge=0, le=300, description="How far the clocks of this machine and of an issuer of tokens may differ."
     )
+    tsa_certificates: Annotated[Path, AfterValidator(_folder)] | None = Field(
+        None,
+        description="PEM file with the root certificates of the time-stamping authority, and those between if it does not send them.",
+    )
+    tsa_url: Annotated[str, AfterValidator(_authority)] | None = Field(
+        None, description="Time-stamping authority (RFC 3161) that stamps checkpoints. Default: none."
+    )
+    tsa_policy: str | None = Field(
+        None, pattern=r"^\d+(\.\d+)+$", description="Policy that its tokens must be issued under, as 1.2.3.4. Default: any."
+    )
+    tsa_timeout_seconds: float = Field(10.0, gt=0, le=60, description="How long the time-stamping authority is waited for.")
+    timestamp_seconds: int = Field(3600, ge=1, description="How often the newest checkpoint is stamped while there is news.")
     secret_key: Key | None = Field(
         None, repr=False, description="32 random bytes in base64; signs URLs and tokens. Default: a file in the data folder."
     )

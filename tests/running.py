@@ -34,6 +34,7 @@ from infrastructure.recorder import Recorder
 from infrastructure.sealed import Sealed
 from infrastructure.secrets import Keys
 from infrastructure.settings import Settings
+from infrastructure.timestamping import Timestamps
 from infrastructure.urls import FileUrls
 from infrastructure.vault import Vault
 from tests.conftest import ORIGIN
@@ -228,6 +229,7 @@ async def running(urls: DatabaseUrls, folder: Path, *, tenant: str = "Example Lt
                 reads=pool,
                 gate=ReadGate(urls.service, pool),
                 sealed=Sealed(pool),
+                timestamps=Timestamps(pool),
                 heads=Heads(pool, ORIGIN),
                 identity=identity,
                 blobs=BlobStore.at(settings.blob_url),
