@@ -167,7 +167,7 @@ class Cosigner:
     def step(self, conn: Connection) -> bool:
         """Asks whoever has not cosigned the newest checkpoint, takes what has been answered, publishes what is due.
 
-        True while answers are awaited.
+        True while answers are awaited, or somebody may be asked again at once.
         """
         row = conn.execute(_NEWEST, binary=True).fetchone()
         if row is None:
@@ -181,13 +181,16 @@ class Cosigner:
             if witness.answer is not None and witness.answer.done():
                 self._take(conn, witness, witness.answer)
         self._publish(conn)
-        return any(witness.answer is not None for witness in self._witnesses)
+        return any(witness.answer is not None or self._is_due(witness, newest) for witness in self._witnesses)
+
+    def _is_due(self, witness: _Asked, newest: _Newest) -> bool:
+        return (witness.cosigned or 0) < newest.size and self._monotonic() >= witness.not_before
 
     def _ask(self, conn: Connection, witness: _Asked, newest: _Newest) -> None:
         if witness.cosigned is None:
             row = conn.execute(_COSIGNED, [witness.key.name, witness.key.id]).fetchone()
             witness.cosigned = witness.knows = (row[0] if row else None) or 0
-        if witness.answer is not None or witness.cosigned >= newest.size or self._monotonic() < witness.not_before:
+        if witness.answer is not None or not self._is_due(witness, newest):
             return
         if witness.knows > newest.size:
             self._failed(

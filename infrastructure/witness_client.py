@@ -14,7 +14,7 @@ from infrastructure.clock import Clock
 from infrastructure.issuers import is_loopback
 from infrastructure.signing_keys import verify_ed25519
 
-#: For all of one request. Witnesses answer within a fraction of a second.
+#: For each step of a request, and for the whole of its answer's body. Witnesses answer within a fraction of a second.
 TIMEOUT_SECONDS: Final = 5.0
 
 #: Some signature lines, or a reason.

@@ -50,17 +50,18 @@ def made_up_log(origin: str = "log.example/1") -> "MadeUpLog":
 
 @dataclass(frozen=True)
 class MadeUpLog:
-    """A log whose leaf i is a hash of `history` and i, so logs with other histories have other trees."""
+    """A log whose leaf i is a hash of its history and i, so logs with other histories have other trees, after what they share."""
 
     key: SigningKey
     history: bytes = b"one"
+    shared: int = 0
 
     @property
     def origin(self) -> str:
         return self.key.key.name
 
     def leaves(self, size: int) -> list[bytes]:
-        return [sha256(self.history + bytes((at,))).digest() for at in range(size)]
+        return [sha256((b"" if at < self.shared else self.history) + bytes((at,))).digest() for at in range(size)]
 
     def forked(self) -> "MadeUpLog":
         """The same log, of the same key, as it tells another history."""
@@ -79,4 +80,4 @@ class MadeUpLog:
 
     def request(self, old: int, size: int) -> bytes:
         """What it sends to a witness that has cosigned size `old`."""
-        return format_submission(Submission(old, self.proof(old, size), self.note(size)))
+        return format_submission(Submission(old, self.proof(old, size) if old <= size else (), self.note(size)))
