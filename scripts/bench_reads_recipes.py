@@ -185,6 +185,7 @@ RECIPES: Final[Mapping[tuple[str, str], tuple[Recipe, ...]]] = {
     ("sessions", "/v1/api_versions"): (Recipe("organization", "/v1/api_versions"),),
     ("sessions", "/v1/events/{id}"): (Recipe("organization", "/v1/events/evt_{id}", "event"),),
     ("ledger", "/v1/ledger/timeline/{id}"): (Recipe("organization", "/v1/ledger/timeline/{id}", "package"),),
+    ("ledger", "/v1/ledger/heads/{id}"): (Recipe("organization", "/v1/ledger/heads/{id}", "package"),),
     ("ledger", "/v1/ledger/head"): (Recipe("organization", "/v1/ledger/head"),),
     ("ledger", "/v1/ledger/credentials"): (Recipe("administrator", "/v1/ledger/credentials"),),
     ("ledger", "/v1/ledger/holds"): (Recipe("administrator", "/v1/ledger/holds"),),

@@ -12,7 +12,7 @@ from api.deps import Deps
 from api.http import RequestLimits
 from api.limits import RateLimits
 from api.problems import REFUSALS, answer_problems, too_many
-from api.surfaces.ledger import credentials, erasure, holds, timelines
+from api.surfaces.ledger import credentials, erasure, holds, receipts, timelines
 from api.surfaces.ledger.documentation import Documented
 
 __all__ = ["REFUSALS", "build"]
@@ -40,7 +40,7 @@ def build(deps: Deps) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.deps = deps
-    for module in (timelines, credentials, erasure, holds):
+    for module in (timelines, receipts, credentials, erasure, holds):
         app.include_router(module.router)
     app.add_middleware(RateLimits, deps=deps, surface="ledger", refused=too_many, headers=True)
     app.add_middleware(RequestLimits, deps=deps)

@@ -42,6 +42,28 @@ class Timeline(Model):
     events: list[Event]
 
 
+class StreamHead(Model):
+    """The last entry of the envelope's own stream or of a signing's. Whoever keeps the receipt can tell later whether
+    anything up to there was changed or taken away: `countersign verify --receipt`."""
+
+    stream: str = Field(description="The envelope's id, or the participant's whose signing it is.")
+    process_id: str | None = Field(description="The signing's id, null for the envelope itself.")
+    version: int = Field(ge=1, description="How many entries the stream has.")
+    position: int = Field(ge=1, description="The last one's place in the whole log.")
+    hash: str = Field(pattern="^[0-9a-f]{64}$", description="The last one's hash, SHA-256(0x00 || entry).")
+    at: str = Field(description="When it was recorded, RFC 3339 in UTC with microseconds.")
+    receipt: str = Field(description="`countersign-receipt/1 <origin> <stream> <version> <position> <hash>`")
+
+
+class Heads(Model):
+    """The head of a signing, or those of an envelope and all its signings, the newest first."""
+
+    ledger: str = Field(description="The log's origin.")
+    envelope_id: str
+    mode: Mode
+    heads: list[StreamHead] = Field(min_length=1)
+
+
 class Head(Model):
     """Where the log ends."""
 

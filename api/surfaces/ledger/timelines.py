@@ -29,19 +29,11 @@ async def show(request: Request, id: Annotated[str, Path(description=DESCRIPTION
     A person who signed in sees the envelopes that they are a signer of; a manager those of the locations where signings may be
     read, an admin all.
     """
-    deps, caller = deps_of(request), await anyone(request)
-    try:
-        found = await find_timeline(deps, id)
-    except DamagedEntry as err:
-        raise Failed(500, "entry-damaged", f"The stored bytes at position {err.position} are not an entry any more.") from err
-    if found is None or found.tenant != caller.tenant or found.mode is not caller.mode:
-        raise _absent()
-    if isinstance(caller, UserCaller) and not await may_see(deps, caller, found.envelope):
-        raise _absent()
+    found = await visible(request, id)
     shown = Timeline(
         envelope_id=str(found.envelope),
         mode=found.mode,
-        processes=sorted({name for entry in found.entries if (name := _process(found.envelope, entry)) is not None}),
+        processes=sorted({name for entry in found.entries if (name := process_name(found.envelope, entry)) is not None}),
         events=[_event(found.envelope, entry) for entry in found.entries],
     )
     return send_answer(json_answer(200, shown.model_dump(mode="json", by_alias=True)))
@@ -57,11 +49,26 @@ async def head(request: Request) -> Response:
     return send_answer(json_answer(200, shown.model_dump(mode="json", by_alias=True)))
 
 
+async def visible(request: Request, id: str) -> timeline.Timeline:
+    """What an id names, if whoever calls may see it; raises Failed 404 if not, 401, 500 for a damaged entry."""
+    deps, caller = deps_of(request), await anyone(request)
+    try:
+        found = await find_timeline(deps, id)
+    except DamagedEntry as err:
+        raise Failed(500, "entry-damaged", f"The stored bytes at position {err.position} are not an entry any more.") from err
+    if found is None or found.tenant != caller.tenant or found.mode is not caller.mode:
+        raise _absent()
+    if isinstance(caller, UserCaller) and not await may_see(deps, caller, found.envelope):
+        raise _absent()
+    return found
+
+
 def _absent() -> Failed:
     return Failed(404, "not-found", "There is no such process or envelope.")
 
 
-def _process(envelope: UUID, entry: TimelineEntry) -> str | None:
+def process_name(envelope: UUID, entry: TimelineEntry) -> str | None:
+    """The id of the process that an entry is of; None for one of the envelope itself."""
     return None if entry.stream == envelope else str(ProcessId(envelope, entry.stream))
 
 
@@ -71,7 +78,7 @@ def _event(envelope: UUID, entry: TimelineEntry) -> Event:
         type=entry.type,
         at=format_time(entry.at),
         stream=str(entry.stream),
-        process_id=_process(envelope, entry),
+        process_id=process_name(envelope, entry),
         version=entry.version,
         position=entry.position,
         hash=entry.leaf.hex(),

@@ -300,6 +300,7 @@ SESSIONS: Mapping[tuple[str, str, str], Rule] = {
 
 LEDGER: Mapping[tuple[str, str, str], Rule] = {
     ("ledger", "get", "/v1/ledger/timeline/{id}"): Rule(Who.ANYONE, {"id": "document"}),
+    ("ledger", "get", "/v1/ledger/heads/{id}"): Rule(Who.ANYONE, {"id": "document"}),
     ("ledger", "get", "/v1/ledger/head"): Rule(Who.ANYONE),
     ("ledger", "get", "/v1/ledger/credentials"): Rule(Who.ADMINISTRATOR),
     ("ledger", "post", "/v1/ledger/credentials"): Rule(Who.ADMINISTRATOR, body=lambda ids: {"kind": "project", "mode": "live"}),
