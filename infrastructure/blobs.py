@@ -8,6 +8,7 @@ no fsync).
 
 import asyncio
 import os
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -75,6 +76,18 @@ class BlobStore:
         if sha256(data).hexdigest() != name:
             raise BlobCorrupted(name)
         return data
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """The bytes whose SHA-256 is `name`, piece by piece, for whoever may block.
+
+        Raises FileNotFoundError, and BlobCorrupted after the last piece: what was taken before is not to be used then.
+        """
+        digest = sha256()
+        for piece in obstore.get(self._store, _path(name)):
+            digest.update(piece)
+            yield bytes(piece)
+        if digest.hexdigest() != name:
+            raise BlobCorrupted(name)
 
     async def size(self, name: str) -> int | None:
         """How many bytes are stored under `name`, without reading them; None if there are none."""

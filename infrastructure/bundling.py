@@ -13,6 +13,7 @@ from infrastructure.database import Reads
 from infrastructure.multiplexed import Statement
 from infrastructure.recorder import wire
 from infrastructure.sealed import Sealed, StoredCheckpoint
+from infrastructure.timestamping import StoredToken, Timestamps
 
 #: Cosigned checkpoints that are looked at for a quorum, the newest first: one a few seconds, so some minutes of them.
 _LOOKED_AT: Final = 100
@@ -25,24 +26,14 @@ _COSIGNED: Final = Statement(
 
 
 @dataclass(frozen=True, slots=True)
-class StoredToken:
-    """A time-stamp token (DER) over the checkpoint of `size`. `time` is the token's own, spelled like the time of an entry."""
-
-    size: int
-    token: bytes
-    time: str
-    authority: str
-
-
-@dataclass(frozen=True, slots=True)
 class Anchors:
-    """`earlier` are smaller checkpoints, ascending; `consistency` is by their sizes, `proofs` by positions, `stamps` by size."""
+    """`earlier` are smaller checkpoints, ascending; `consistency` is by their sizes, `proofs` by positions."""
 
     checkpoint: StoredCheckpoint
     earlier: tuple[StoredCheckpoint, ...]
     consistency: Mapping[int, tuple[bytes, ...]]
     proofs: Mapping[int, tuple[bytes, ...]]
-    stamps: Mapping[int, StoredToken]
+    stamp: StoredToken | None
 
 
 class NotSealed(Exception):
@@ -62,37 +53,45 @@ def reaches_quorum(cosignatures: Iterable[str], policy: Policy | None) -> bool:
     return policy.has_quorum([witness.key for witness in policy.witnesses if (witness.key.name, witness.key.id) in signed])
 
 
+async def choose(reads: Reads, sealed: Sealed, policy: Policy | None, needed: int) -> StoredCheckpoint:
+    """The newest published checkpoint that covers the position `needed` and has the quorum of `policy`; else the newest.
+
+    Raises NotSealed if that does not cover it either.
+    """
+    newest = await sealed.latest()
+    if newest is None or newest.size < needed:
+        raise NotSealed(needed, 0 if newest is None else newest.size)
+    if reaches_quorum(newest.cosignatures, policy):
+        return newest
+    cosigned = await _cosigned(reads, newest.size)
+    enough = next((size for size, lines in cosigned.items() if size >= needed and reaches_quorum(lines, policy)), newest.size)
+    return await _at(sealed, enough)
+
+
 async def anchor(
     reads: Reads,
     sealed: Sealed,
-    tokens: Iterable[StoredToken],
+    timestamps: Timestamps,
     policy: Policy | None,
-    *,
+    checkpoint: StoredCheckpoint,
     positions: Collection[int],
     last: int,
 ) -> Anchors:
-    """The anchors of the entries at `positions`, of which `last` is the process's last one.
-
-    `tokens` are all that there are; `policy` is the one that witnesses are asked by. Raises NotSealed.
-    """
-    newest, needed = await sealed.latest(), max(positions)
-    if newest is None or newest.size < needed:
-        raise NotSealed(needed, 0 if newest is None else newest.size)
-    cosigned = await _cosigned(reads, newest.size)
-    enough = [size for size, lines in cosigned.items() if reaches_quorum(lines, policy)]
-    main = newest
-    if not reaches_quorum(newest.cosignatures, policy) and enough and enough[0] >= needed:
-        main = await _at(sealed, enough[0])
-    stamp = _stamp([token for token in tokens if token.size <= main.size], last)
-    others = {size for size in (*(enough or cosigned),)[:1] if size < main.size}
-    if stamp is not None and stamp.size < main.size:
+    """The anchors, under `checkpoint`, of the entries at `positions`; `last` is the position of the process's last one."""
+    size = checkpoint.size
+    cosigned = await _cosigned(reads, size)
+    enough = [each for each, lines in cosigned.items() if reaches_quorum(lines, policy)]
+    stamp = await _stamp(timestamps, last, size)
+    others = {each for each in [*(enough or cosigned)][:1] if each < size}
+    if stamp is not None and stamp.size < size:
         others.add(stamp.size)
+    proofs = await sealed.inclusions([position - 1 for position in positions], size)
     return Anchors(
-        main,
-        tuple([await _at(sealed, size) for size in sorted(others)]),
-        {size: await sealed.consistency(size, main.size) for size in sorted(others)},
-        {index + 1: proof for index, proof in (await sealed.inclusions([each - 1 for each in positions], main.size)).items()},
-        {} if stamp is None else {stamp.size: stamp},
+        checkpoint,
+        tuple([await _at(sealed, each) for each in sorted(others)]),
+        {each: await sealed.consistency(each, size) for each in sorted(others)},
+        {index + 1: proof for index, proof in proofs.items()},
+        stamp,
     )
 
 
@@ -110,7 +109,9 @@ async def _at(sealed: Sealed, size: int) -> StoredCheckpoint:
     return found
 
 
-def _stamp(tokens: Iterable[StoredToken], last: int) -> StoredToken | None:
-    """The earliest token that covers the process, since a time that is early says most; else the newest there is."""
-    ordered = sorted(tokens, key=lambda token: (token.size, token.time, token.authority))
-    return next((token for token in ordered if token.size >= last), ordered[-1] if ordered else None)
+async def _stamp(timestamps: Timestamps, last: int, size: int) -> StoredToken | None:
+    """The earliest token that covers the process, since an early time says most; else the newest. None beyond the checkpoint."""
+    for token in (await timestamps.earliest_covering(last), await timestamps.newest()):
+        if token is not None and token.size <= size:
+            return token
+    return None

@@ -45,17 +45,48 @@ class Stamp:
     """A time-stamp token over the checkpoint of `size`: the time as the token says it, and the authority that was asked."""
 
     size: int
-    time: str
+    time: datetime
     authority: str
+
+
+class Role(StrEnum):
+    """What a file is to the envelope."""
+
+    ORIGINAL = "original"
+    EXECUTED = "executed"
+    CERTIFICATE = "certificate"
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A document that the facts name. `what` says which; pages are known of what was uploaded."""
+    """A file that the facts name, and the document that it is of; pages are known of what was uploaded."""
 
-    what: str
+    role: Role
+    document: UUID | None
     sha256: str
     pages: int | None
+
+
+def documents_of(happened: Sequence[Happened]) -> dict[UUID, Document]:
+    """The documents to sign, by id."""
+    found: list[Document] = []
+    for each in happened:
+        if isinstance(each.fact, EnvelopeCreated):
+            found += each.fact.documents
+        elif isinstance(each.fact, DocumentAdded):
+            found.append(each.fact.document)
+    return {document.id: document for document in found}
+
+
+def named_files(happened: Sequence[Happened]) -> list[File]:
+    """Every file that the facts name."""
+    found = [File(Role.ORIGINAL, id, document.sha256, document.pages) for id, document in documents_of(happened).items()]
+    for each in happened:
+        if isinstance(each.fact, DocumentExecuted):
+            found.append(File(Role.EXECUTED, each.fact.document, each.fact.sha256, None))
+        elif isinstance(each.fact, CertificateIssued):
+            found.append(File(Role.CERTIFICATE, None, each.fact.sha256, None))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +106,7 @@ class Case:
     seal: Seal
     earlier: Sequence[Seal]
     heads: int | None
-    stamps: Sequence[Stamp]
+    stamp: Stamp | None
 
     @property
     def created(self) -> EnvelopeCreated | None:
@@ -90,29 +121,12 @@ class Case:
         """The signings in the bundle by participant."""
         return {each.entry.stream: each.fact for each in self.happened if isinstance(each.fact, ProcessCreated)}
 
-    def documents(self) -> dict[UUID, Document]:
-        """The documents to sign, by id."""
-        added = [each.fact.document for each in self.happened if isinstance(each.fact, DocumentAdded)]
-        created = self.created
-        return {document.id: document for document in (*(() if created is None else created.documents), *added)}
-
-    def named_files(self) -> list[File]:
-        """Every file that the facts name."""
-        wording = self.wording()
-        found = [File(wording.document(document.id), document.sha256, document.pages) for document in self.documents().values()]
-        for each in self.happened:
-            if isinstance(each.fact, DocumentExecuted):
-                found.append(File(f"Executed form of {wording.document(each.fact.document)}", each.fact.sha256, None))
-            elif isinstance(each.fact, CertificateIssued):
-                found.append(File("Certificate of completion", each.fact.sha256, None))
-        return found
-
     def wording(self) -> Wording:
         """How participants and documents are called: as they are disclosed, else by their place."""
         nameless = Wording(self.personal, {}, {})
         titles = {
             id: f"document {number}" if document.title is None else f"document {number} ({nameless.value(document.title)})"
-            for number, (id, document) in enumerate(self.documents().items(), 1)
+            for number, (id, document) in enumerate(documents_of(self.happened).items(), 1)
         }
         names = {who: nameless.value(created.name) for who, created in self.processes().items()}
         return Wording(self.personal, {who: _told_apart(who, name, names) for who, name in names.items()}, titles)

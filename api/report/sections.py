@@ -1,10 +1,10 @@
 """The report's sections: what this is, who took part, what was signed, what happened, what is shown, how to verify it."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, assert_never
 from uuid import UUID
 
-from api.report.case import Case, FileState, Happened
+from api.report.case import Case, File, FileState, Happened, Role, named_files
 from api.report.page import Block, Code, Page, Paragraph, Section, Table, Terms
 from api.report.words import Disclosed, Erased, Withheld, Wording, moment
 from domain import envelope as envelopes
@@ -25,7 +25,7 @@ def page_of(case: Case) -> Page:
         (
             Section("What this is", tuple(_about(case, wording))),
             Section("Who took part", tuple(_people(case, wording))),
-            Section("Documents", tuple(_documents(case))),
+            Section("Documents", tuple(_documents(case, wording))),
             Section("What happened", tuple(_timeline(case, wording))),
             Section("What is shown, and what is absent", tuple(_shown(case))),
             Section("How to verify this", tuple(_verifying())),
@@ -120,14 +120,14 @@ def _person(case: Case, wording: Wording, who: UUID, process: ProcessCreated) ->
     yield "Outcome", status.value
 
 
-def _documents(case: Case) -> Iterator[Block]:
-    files = case.named_files()
+def _documents(case: Case, wording: Wording) -> Iterator[Block]:
+    files = named_files(case.happened)
     if not files:
         yield Paragraph("The entries name no document.")
         return
     rows = [
         (
-            file.what[:1].upper() + file.what[1:],
+            _called(file, wording),
             "not recorded" if file.pages is None else str(file.pages),
             Code(file.sha256),
             case.files.get(file.sha256, FileState.ABSENT).value,
@@ -135,6 +135,19 @@ def _documents(case: Case) -> Iterator[Block]:
         for file in files
     ]
     yield Table(("Document", "Pages", "SHA-256 of the file", "Where it is"), rows)
+
+
+def _called(file: File, wording: Wording) -> str:
+    title = "" if file.document is None else wording.document(file.document)
+    match file.role:
+        case Role.ORIGINAL:
+            return title[:1].upper() + title[1:]
+        case Role.EXECUTED:
+            return f"Executed form of {title}"
+        case Role.CERTIFICATE:
+            return "Certificate of completion"
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def _timeline(case: Case, wording: Wording) -> Iterator[Block]:
@@ -199,12 +212,13 @@ def _witnesses(case: Case) -> str:
 
 
 def _time(case: Case) -> str:
-    if not case.stamps:
+    stamp = case.stamp
+    if stamp is None:
         return "Absent: no time-stamping authority vouches for any time; all times here are the server's own."
-    lines = [f"{_position(stamp.size)}: {stamp.time}, by {stamp.authority}" for stamp in case.stamps]
-    covered = max(stamp.size for stamp in case.stamps)
-    if late := [each.position for each in case.happened if each.position > covered]:
+    lines = [f"{_position(stamp.size)}: {moment(stamp.time)} as the token says, asked for at {stamp.authority}."]
+    if late := [each.position for each in case.happened if each.position > stamp.size]:
         lines.append(f"No time-stamp covers the {len(late)} entries from position {late[0]} on.")
+    lines.append("Whether that authority is to be believed is for the certificates that you trust to say.")
     return "\n".join(lines)
 
 
@@ -232,7 +246,7 @@ def _personal(case: Case) -> str:
 
 
 def _states(case: Case) -> str:
-    states = [case.files.get(sha256, FileState.ABSENT) for sha256 in {file.sha256 for file in case.named_files()}]
+    states = [case.files.get(sha256, FileState.ABSENT) for sha256 in {file.sha256 for file in named_files(case.happened)}]
     return ", ".join(f"{states.count(state)} {state.value}" for state in FileState)
 
 
