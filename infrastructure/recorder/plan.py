@@ -40,9 +40,9 @@ class KeptAnswer(NamedTuple):
     answer: Answer | None
 
     @classmethod
-    def of(cls, request_hash: bytes, status: int, media_type: str, body: bytes | None) -> "KeptAnswer":
+    def of(cls, request_hash: bytes, status: int, media_type: str, body: bytes | None, receipts: str) -> "KeptAnswer":
         """From the table's columns; `body` is null once it has been erased."""
-        return cls(request_hash, None if body is None else Answer(status, media_type, body))
+        return cls(request_hash, None if body is None else Answer(status, media_type, body, receipts))
 
 
 @dataclass(slots=True)

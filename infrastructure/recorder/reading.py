@@ -35,7 +35,8 @@ _SIGNING = Statement(
     SELECT position, stream, version, type, leaf, entry FROM wanted JOIN log USING (stream) ORDER BY position""",
 )
 _ANSWERED = Statement(
-    b"answered", b"SELECT request_hash, status, media_type, body FROM idempotency WHERE scope = $1::text AND key = $2::text"
+    b"answered",
+    b"SELECT request_hash, status, media_type, body, receipts FROM idempotency WHERE scope = $1::text AND key = $2::text",
 )
 
 
@@ -88,8 +89,9 @@ class LogReader:
         Raises KeyReused if it was given to another request, AnswerErased if it is not kept any more.
         """
         rows = await self._pool.fetch(_ANSWERED, scope.encode(), key.encode())
-        for kept_hash, status, media_type, body in rows:
-            return repeated(KeptAnswer.of(kept_hash, wire.as_int(status), media_type.decode(), body), request_hash)
+        for kept_hash, status, media_type, body, receipts in rows:
+            kept = KeptAnswer.of(kept_hash, wire.as_int(status), media_type.decode(), body, receipts.decode())
+            return repeated(kept, request_hash)
         return None
 
     async def _read(self, query: str, parameters: Sequence[object]) -> list[StoredEntry]:

@@ -50,7 +50,7 @@ _STATEMENTS: Final = {
     _LOCK_HEAD: "SELECT position, at FROM log_head WHERE one FOR UPDATE",
     _HEADS: "SELECT stream, version, leaf FROM heads WHERE stream = ANY($1)",
     _ANSWERS: """
-        SELECT scope, key, request_hash, status, media_type, body FROM idempotency
+        SELECT scope, key, request_hash, status, media_type, body, receipts FROM idempotency
         WHERE (scope, key) IN (SELECT * FROM unnest($1::text[], $2::text[]))""",
     _SUBJECTS: "SELECT id FROM subjects WHERE id = ANY($1)",
     _DISCLOSURES: "SELECT subject, count(*) FROM disclosures WHERE subject = ANY($1) GROUP BY subject",
@@ -80,8 +80,8 @@ _STATEMENTS: Final = {
     _ERASE_DISCLOSURES: "DELETE FROM disclosures WHERE subject = ANY($1)",
     _ERASE_SUBJECTS: "DELETE FROM subjects WHERE id = ANY($1)",
     _WRITE_ANSWER: """
-        INSERT INTO idempotency (scope, key, request_hash, status, media_type, body, streams, created_at)
-        VALUES ($1::text, $2::text, $3::bytea, $4::integer, $5::text, $6::bytea, $7::uuid[], $8::timestamptz)""",
+        INSERT INTO idempotency (scope, key, request_hash, status, media_type, body, streams, created_at, receipts)
+        VALUES ($1::text, $2::text, $3::bytea, $4::integer, $5::text, $6::bytea, $7::uuid[], $8::timestamptz, $9::text)""",
     _LEAF_AT: "SELECT leaf FROM log WHERE position = $1::bigint",
 }
 
@@ -210,9 +210,11 @@ def _send_answer(pipeline: Pipeline, row: AnswerRow) -> None:
         answer.body,
         wire.uuid_array(row.streams),
         wire.timestamptz(row.at),
+        answer.receipts.encode(),
     )
 
 
 def _kept(row: Sequence[bytes]) -> tuple[tuple[str, str], KeptAnswer]:
-    scope, key, request_hash, status, media_type, body = row
-    return (scope.decode(), key.decode()), KeptAnswer.of(request_hash, wire.as_int(status), media_type.decode(), body)
+    scope, key, request_hash, status, media_type, body, receipts = row
+    kept = KeptAnswer.of(request_hash, wire.as_int(status), media_type.decode(), body, receipts.decode())
+    return (scope.decode(), key.decode()), kept

@@ -251,9 +251,10 @@ async def test_an_answer_to_what_was_already_so_goes_with_the_person_too(databas
         sent, key = await parts.send(ANA), Key("scope", "again", b"request")
         answer = Answer(200, "text/plain", b"Ana Example")
         again = SendEnvelope(sent.id)
-        assert await parts.deps.ledger.handle(again, PARTNER, lambda _: answer, key=key) == answer
+        first = await parts.deps.ledger.handle(again, PARTNER, lambda _: answer, key=key)
+        assert first.body == answer.body
         await parts.deps.ledger.handle(sign(sent), SIGNER, numbered)
-        assert await parts.deps.ledger.handle(again, PARTNER, numbered, key=key) == answer
+        assert await parts.deps.ledger.handle(again, PARTNER, numbered, key=key) == first
         await parts.deps.ledger.erase(person(parts.tenant, email=ANA.email, otherwise=sent.id), "request", PARTNER)
         with pytest.raises(IdempotentAnswerErased):
             await parts.deps.ledger.handle(again, PARTNER, numbered, key=key)
