@@ -11,7 +11,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from api import cli_directory, cli_erase, cli_hold, cli_identity, cli_projections, cli_timestamp, cli_verify, cli_witness
+from api import (
+    cli_directory,
+    cli_erase,
+    cli_heads,
+    cli_hold,
+    cli_identity,
+    cli_projections,
+    cli_timestamp,
+    cli_verify,
+    cli_witness,
+)
 from api.cli_context import fail, installation
 from api.demo import DemoFailed, Server, answers, own_server
 from api.demo import run as run_demo
@@ -30,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An event-sourced signing ledger: API, followers, verification.",
 )
-for part in (cli_identity.app, cli_erase.app, cli_timestamp.app, cli_verify.app, cli_witness.app):
+for part in (cli_identity.app, cli_erase.app, cli_heads.app, cli_timestamp.app, cli_verify.app, cli_witness.app):
     app.add_typer(part)
 app.add_typer(cli_directory.app, name="directory")
 app.add_typer(cli_hold.app, name="hold")
