@@ -32,6 +32,13 @@ MAX_USER_AGENT_CHARACTERS: Final = 512
 #: Carries the receipts of what a request recorded (docs/ledger-format.md, "Receipts").
 RECEIPT_HEADER: Final = b"countersign-receipt"
 
+#: What each surface's document says of it.
+RECEIPTS_DESCRIBED: Final = """
+
+An answer to what was recorded carries `Countersign-Receipt`, on a repeat the same one again: a line
+`countersign-receipt/1 <origin> <stream> <version> <position> <hash>` for the last entry of each stream concerned, separated by commas, the
+newest first, at most eight. Keep it: with `countersign verify --receipt` anyone can tell later whether what it names was changed or taken away."""
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -25,7 +25,7 @@ from api.deps import (
     UrlRefused,
     inspect_pdf,
 )
-from api.http import RequestLimits, idempotency_value, json_answer, pdf_response, send_answer
+from api.http import RECEIPTS_DESCRIBED, RequestLimits, idempotency_value, json_answer, pdf_response, send_answer
 from api.problems import REFUSALS, Problem, problem
 from api.surfaces.files.problems import CredentialRevoked, answer_problems
 from domain import library, template
@@ -72,7 +72,7 @@ def build(deps: Deps) -> FastAPI:
     app = FastAPI(
         title="Files",
         summary="Upload and download of PDFs by signed URL",
-        description=__doc__,
+        description=(__doc__ or "") + RECEIPTS_DESCRIBED,
         version="1",
         docs_url=None,
         redoc_url=None,

@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from api.deps import Deps
-from api.http import RequestLimits
+from api.http import RECEIPTS_DESCRIBED, RequestLimits
 from api.limits import RateLimits
 from api.problems import REFUSALS, answer_problems, too_many
 from api.surfaces.ledger import credentials, erasure, holds, receipts, timelines
@@ -32,7 +32,7 @@ def build(deps: Deps) -> FastAPI:
     app = Documented(
         title="Ledger",
         summary="The log itself, and the administration of credentials",
-        description=_DESCRIPTION.strip(),
+        description=_DESCRIPTION.strip() + RECEIPTS_DESCRIBED,
         version="1",
         docs_url=None,
         redoc_url=None,

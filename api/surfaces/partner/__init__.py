@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.deps import Deps
-from api.http import RequestLimits
+from api.http import RECEIPTS_DESCRIBED, RequestLimits
 from api.limits import RateLimits
 from api.surfaces.partner import bootstrap, documents, events, templates
 from api.surfaces.partner.answers import Failed, Failure, failure_response
@@ -53,7 +53,7 @@ def build(deps: Deps) -> FastAPI:
     app = Documented(
         title="Partner API",
         summary="Templates, documents and events, like Signly's partner API",
-        description=_DESCRIPTION.strip(),
+        description=_DESCRIPTION.strip() + RECEIPTS_DESCRIBED,
         version="v1",
         docs_url=None,
         redoc_url=None,

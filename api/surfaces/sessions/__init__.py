@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from api.deps import Deps
-from api.http import RequestLimits
+from api.http import RECEIPTS_DESCRIBED, RequestLimits
 from api.limits import RateLimits
 from api.surfaces.sessions import consents, documents, envelopes, events, signing_sessions
 from api.surfaces.sessions.access import VERSIONS
@@ -28,7 +28,7 @@ def build(deps: Deps) -> FastAPI:
     app = Documented(
         title="Signing sessions",
         summary="Envelopes, signing sessions, consent and documents, in Matter's conventions.",
-        description=_DESCRIPTION,
+        description=_DESCRIPTION + RECEIPTS_DESCRIBED,
         version=VERSIONS[-1],
         docs_url=None,
         redoc_url=None,

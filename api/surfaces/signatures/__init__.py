@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.deps import Deps
-from api.http import RequestLimits
+from api.http import RECEIPTS_DESCRIBED, RequestLimits
 from api.limits import RateLimits
 from api.surfaces.signatures import creation, renders, requests
 from api.surfaces.signatures.answers import Failed, Failure, Issues, failure_response, invalid
@@ -50,7 +50,7 @@ def build(deps: Deps) -> FastAPI:
     app = Documented(
         title="Signatures API",
         summary="PDFs sent out for signature, like Craftkit's signature requests",
-        description=_DESCRIPTION.strip(),
+        description=_DESCRIPTION.strip() + RECEIPTS_DESCRIBED,
         version="v1",
         docs_url=None,
         redoc_url=None,

@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.deps import Answer, Deps, Key, Outcome, Reference, token_hash
-from api.http import RequestLimits, idempotency_key, json_answer, pdf_response, provenance, read_json
+from api.http import RECEIPTS_DESCRIBED, RequestLimits, idempotency_key, json_answer, pdf_response, provenance, read_json
 from api.participants import signing_with_person, title_references
 from api.problems import REFUSALS, Problem, answer_problems, problem
 from api.surfaces.signer.models import MAX_REASON_CHARACTERS, Decline, Declined, Head, Package, package_of
@@ -168,7 +168,7 @@ def build(deps: Deps) -> FastAPI:
     app = FastAPI(
         title="Signer's page",
         summary="The page behind an invitation's link",
-        description=__doc__,
+        description=(__doc__ or "") + RECEIPTS_DESCRIBED,
         version="1",
         docs_url=None,
         redoc_url=None,

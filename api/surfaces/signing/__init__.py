@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api import troubles
 from api.deps import Deps
-from api.http import send_answer
+from api.http import RECEIPTS_DESCRIBED, send_answer
 from api.limits import RateLimits
 from api.surfaces.signing import comments, documents, flows, organizations, packages, queue, session, templates, workspace
 from api.surfaces.signing.access import Repeated
@@ -46,7 +46,7 @@ def build(deps: Deps) -> FastAPI:
     app = Documented(
         title="Signing",
         summary="Signer queue, packages, templates, flows and documents, like Safeclose's API",
-        description=_DESCRIPTION.strip(),
+        description=_DESCRIPTION.strip() + RECEIPTS_DESCRIBED,
         version="v1",
         docs_url=None,
         redoc_url=None,
