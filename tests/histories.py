@@ -84,6 +84,10 @@ class RecordedLog:
     def personal(self, value: Json, kind: SubjectKind = SubjectKind.PERSON, key: str = "email:ana@example.com") -> Personal:
         return conceal(value, self.random.randbytes(32), Subject(self.tenant, kind, key))
 
+    def paper(self) -> str:
+        """The SHA-256 of a new document in hex."""
+        return self.random.randbytes(32).hex()
+
     def record(self, facts: Mapping[UUID, Sequence[Fact]]) -> None:
         """Appends facts without asking whether they are allowed; all get the same time."""
         for stream, stream_facts in facts.items():
@@ -167,9 +171,7 @@ class RecordedLog:
         """Creates and sends an envelope; answers its id and its participants'."""
         envelope = self.uuid()
         papers = tuple(
-            Document(
-                self.uuid(), self.random.randbytes(32).hex(), 3, self.personal("Contrato", SubjectKind.ENVELOPE, str(envelope))
-            )
+            Document(self.uuid(), self.paper(), 3, self.personal("Contrato", SubjectKind.ENVELOPE, str(envelope)))
             for _ in range(documents)
         )
         whose = tuple(self.uuid() for _ in range(participants))
@@ -233,9 +235,7 @@ class RecordedLog:
             ),
         )
         self.on_package(CreateEnvelope(envelope, created, {}, send=False))
-        papers = [
-            Document(self.uuid(), self.random.randbytes(32).hex(), 3, about("Contrato"), self.uuid()) for _ in range(documents)
-        ]
+        papers = [Document(self.uuid(), self.paper(), 3, about("Contrato"), self.uuid()) for _ in range(documents)]
         for paper in papers[:1]:
             self.on_package(AddDocument(envelope, paper, ()))
         for number, who in enumerate(whose, 1):
