@@ -24,7 +24,9 @@ class Cut(Enum):
 class CuttingProxy:
     """Forwards connections to the server of `url`; `self.url` leads through it. Cuts once for each `cut_next`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, commit: bytes = _COMMIT) -> None:
+        """`commit` is by what a commit is known: bytes of the message that asks for it."""
+        self._commit = commit
         self._target = conninfo_to_dict(url)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = make_conninfo(
@@ -64,7 +66,7 @@ class CuttingProxy:
     def _upstream(self, client: socket.socket, server: socket.socket, dropping: threading.Event) -> None:
         with suppress(OSError):
             while data := client.recv(1 << 16):
-                if _COMMIT in data and self._cut is not Cut.NOTHING:
+                if self._commit in data and self._cut is not Cut.NOTHING:
                     cut, self._cut = self._cut, Cut.NOTHING
                     self.cuts += 1
                     dropping.set()

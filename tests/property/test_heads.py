@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from hashlib import sha256
 from random import Random
 from uuid import UUID
@@ -11,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.canonical import Json, canonical_exact
 from domain.heads import (
     EMPTY,
     LEAF_ROWS,
@@ -29,41 +27,7 @@ from domain.heads import (
     update,
     verify_row,
 )
-
-
-def row_of(head: Head) -> bytes:
-    members: dict[str, Json] = {
-        "closed": head.closed,
-        "leaf": head.leaf.hex(),
-        "stream": str(head.stream),
-        "version": head.version,
-    }
-    return canonical_exact(members)
-
-
-@cache
-def bits(stream: UUID) -> str:
-    return "".join(f"{byte:08b}" for byte in sha256(stream.bytes).digest())
-
-
-def naive(heads: Sequence[Head], way: str = "") -> bytes:
-    """docs/ledger-format.md, "The heads manifest", sentence by sentence."""
-    below = [head for head in heads if bits(head.stream).startswith(way)]
-    if not below:
-        return bytes(32)
-    if len(below) == 1:
-        return sha256(b"\x00" + row_of(below[0])).digest()
-    return sha256(b"\x01" + naive(below, way + "0") + naive(below, way + "1")).digest()
-
-
-def naive_path(heads: Sequence[Head], stream: UUID) -> list[bytes]:
-    path: list[bytes] = []
-    way = ""
-    while sum(bits(head.stream).startswith(way) for head in heads) > 1:
-        step = bits(stream)[len(way)]
-        path.insert(0, naive(heads, way + ("0" if step == "1" else "1")))
-        way += step
-    return path
+from tests.naive_heads import naive, naive_path, row_of
 
 
 class Map:
