@@ -17,6 +17,7 @@ from api import (
     cli_heads,
     cli_hold,
     cli_identity,
+    cli_keys,
     cli_projections,
     cli_timestamp,
     cli_verify,
@@ -44,6 +45,7 @@ for part in (cli_identity.app, cli_erase.app, cli_heads.app, cli_timestamp.app, 
     app.add_typer(part)
 app.add_typer(cli_directory.app, name="directory")
 app.add_typer(cli_hold.app, name="hold")
+app.add_typer(cli_keys.app, name="keys")
 
 
 @contextmanager

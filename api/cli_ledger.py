@@ -35,11 +35,14 @@ def until_when(until: datetime | None) -> str:
 
 
 @asynccontextmanager
-async def open_ledger(opened: Installation, tenant: UUID) -> AsyncIterator[Ledger]:
-    """The installation's ledger; the command ends if there is no such tenant. Raises DatabaseUnavailable, RecorderUnavailable."""
+async def open_ledger(opened: Installation, tenant: UUID | None = None) -> AsyncIterator[Ledger]:
+    """The installation's ledger; the command ends if a tenant is named that does not exist.
+
+    Raises DatabaseUnavailable, RecorderUnavailable.
+    """
     clock = SystemClock()
     async with async_pool(opened.urls.service, max_size=2) as pool:
-        if tenant not in {each.id for each in await Identity(pool, opened.keys, clock).tenants()}:
+        if tenant is not None and tenant not in {each.id for each in await Identity(pool, opened.keys, clock).tenants()}:
             fail(f"There is no tenant {tenant}.")
         recorder = Recorder(opened.urls.service, opened.origin, pool, clock)
         await asyncio.to_thread(recorder.start)

@@ -189,9 +189,9 @@ class Sealer:
             note = self._file.read_bytes()
         except FileNotFoundError:
             return  # the first one, or a host on which nothing was sealed yet
-        kept, tree = self._open(note, str(self._file), None), last.tree
+        kept, tree = self._open(note, f"the file {self._file.name}", None), last.tree
         if kept.origin != self._keys.origin:
-            raise Refused(f"{self._file} is of the ledger {kept.origin!r}", None)
+            raise Refused(f"the file {self._file.name} is of the ledger {kept.origin!r}", None)
         if kept.size > head:
             raise Refused(f"the database was set back: its log ends at {head}, but {kept.size} entries were signed", head + 1)
         if kept.size > tree.size:
