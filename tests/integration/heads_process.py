@@ -27,7 +27,7 @@ async def main(url: str, origin: str, when: str) -> None:
     async with async_pool(url) as pool:
         recorder = Recorder(url, origin, pool, clock)
         recorder.start()
-        mint = InvitationMint(KEYS, timedelta(days=30), secrets.token_bytes)
+        mint = InvitationMint(keys, timedelta(days=30), secrets.token_bytes)
         append = record_through(Ledger(recorder, Vault(pool, keys), mint, clock), origin)
 
         def record(heads: HeadsRecorded) -> None:
