@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from domain.merkle import assemble, consistency_plan, needed
+from domain.merkle import ProofError, assemble, consistency_plan, needed
 from domain.note import Verified, VerifierKey
 from domain.policy import Policy, PolicyError, Witness, parse_policy
-from domain.tiles import Tile, read_nodes, tiles_for
+from domain.tiles import Tile, TileError, read_nodes, tiles_for
 from domain.witnessing import Submission
 from infrastructure.clock import Clock
 from infrastructure.database import Reads
@@ -198,7 +198,11 @@ class Cosigner:
             )
             witness.knows = 0  # it says again what it knows
             return
-        submission = Submission(witness.knows, _growth(conn, witness.knows, newest.size), newest.note)
+        try:
+            submission = Submission(witness.knows, _growth(conn, witness.knows, newest.size), newest.note)
+        except (ProofError, TileError) as err:  # the sealer tells the same, louder; what is due is published none the less
+            self._failed(conn, witness, f"it cannot be shown how the log grew from {witness.knows} to {newest.size}: {err}")
+            return
         witness.submitted = newest.size
         witness.answer = self._threads.submit(witness.client.submit, submission)
 
@@ -215,20 +219,19 @@ class Cosigner:
             self._failed(conn, witness, str(err))
             return
         # Crash point: the witness remembers, and nothing of it is here. It is asked again, tells the size, and cosigns again.
-        with conn.transaction():
-            conn.execute(
-                "INSERT INTO public.cosignatures VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                [
-                    witness.submitted,
-                    witness.key.name,
-                    witness.key.id,
-                    str(cosignature.signature),
-                    cosigned_at(cosignature, self._clock),
-                ],
-            )
-            self._note(conn, witness, None)
+        conn.execute(
+            "INSERT INTO public.cosignatures VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            [
+                witness.submitted,
+                witness.key.name,
+                witness.key.id,
+                str(cosignature.signature),
+                cosigned_at(cosignature, self._clock),
+            ],
+        )
         # Crash point: the cosignature is stored, and the checkpoint not published. The next look at what is due publishes it.
         witness.cosigned = witness.knows = witness.submitted
+        self._note(conn, witness, None)
         witness.failures = 0
 
     def _failed(self, conn: Connection, witness: _Asked, error: str) -> None:
@@ -267,7 +270,10 @@ class Cosigner:
 
 
 def _growth(conn: Connection, old: int, new: int) -> tuple[bytes, ...]:
-    """The proof that the sealed tree of `new` leaves begins with that of `old`, published or not; none from size 0."""
+    """The proof that the sealed tree of `new` leaves begins with that of `old`, published or not; empty from size 0.
+
+    Raises ProofError or TileError where the stored tiles give none.
+    """
     if not old:
         return ()
     plan = consistency_plan(old, new)

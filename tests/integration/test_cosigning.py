@@ -31,6 +31,7 @@ from infrastructure.witness_client import MAX_ANSWER_BYTES, KnowsAnotherSize, Wi
 from infrastructure.witness_store import STORE, WitnessStore
 from tests.conftest import ORIGIN
 from tests.integration.read_side import append, envelopes
+from tests.integration.sealing import change
 from tests.running import KEYS, in_loop
 from tests.witness_server import MadeUpLog, made_up_log, witness_key, witness_server
 
@@ -271,6 +272,20 @@ def test_a_witness_that_has_seen_another_history_cosigns_nothing(world: World, s
     assert world.seen(0) == seen
     (standing,) = world.read(policy)[1]
     assert (standing.last_size, error in (standing.error or "")) == (0, True), standing.error
+
+
+def test_where_the_tree_cannot_be_read_nobody_cosigns_and_clients_are_not_held_up(world: World) -> None:
+    with world.witness(0) as one, world.cosigner(world.policy(one)) as settle:
+        world.seal(3)
+        settle()
+        world.seal(3)
+        change(world.database, "DELETE FROM tiles")
+        settle()
+        world.watch.seconds = 6
+        settle()
+        assert world.checkpoints() == {3: (True, 1), 6: (True, 0)}
+    (standing,) = world.read(world.policy(one))[1]
+    assert (standing.last_size, "how the log grew from 3 to 6" in (standing.error or "")) == (3, True)
 
 
 # --- answers of a witness that is none ----------------------------------------------------------------------------
