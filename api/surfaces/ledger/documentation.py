@@ -54,6 +54,24 @@ def documented(
     }
 
 
+def documented_file(
+    media_type: str,
+    description: str,
+    security: Sequence[Mapping[str, Sequence[str]]],
+    *errors: int,
+    parameters: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """The arguments of a route that answers with a file, or that the client has it; `parameters` are those of the query."""
+    described = documented(200, Problem, security, *errors)
+    described["responses"][200] = {
+        "description": description,
+        "content": {media_type: {"schema": {"type": "string", "format": "binary"}}},
+    }
+    described["responses"][304] = {"description": "The client has these bytes already, by the `If-None-Match` that it sent."}
+    described["openapi_extra"]["parameters"] = list(parameters)
+    return described
+
+
 class Documented(FastAPI):
     """An application whose document says what its operations do: problems as problems, credentials as they are sent."""
 
@@ -71,7 +89,9 @@ class Documented(FastAPI):
 
 def _finish(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     for status, answer in list(operation["responses"].items()):
-        if answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/HTTPValidationError"}:
+        if answer.get("content", {}).get("application/json", {}).get("schema") == {
+            "$ref": "#/components/schemas/HTTPValidationError"
+        }:
             del operation["responses"][status]  # the framework's own, for path parameters: an id that is none is not found here
         elif int(status) >= 400:
             answer["content"] = {MEDIA_TYPE: answer["content"]["application/json"]}
