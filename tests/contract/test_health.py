@@ -24,6 +24,11 @@ async def test_health_is_answered_as_documented(database: DatabaseUrls, tmp_path
         assert (body["ok"], body["service"]) == (True, "safeclose-api")
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", body["ts"])
         assert (await http.head("/health")).status_code == 200
+        with connect(database.owner) as conn:
+            conn.execute("UPDATE sealing SET alarm = 'there is no entry at 7', alarm_position = 7, alarm_at = now()")
+        alarmed = (await http.get("/health")).json()
+        assert (list(alarmed), alarmed["ok"]) == (["ok", "service", "ts", "alarm"], True)
+        assert alarmed["alarm"] == "Checkpoints are not signed: there is no entry at 7."
         assert (await http.head("/ready")).status_code == 200
         assert set(build(run.deps).openapi()["paths"]) == {"/health", "/ready"}
 
