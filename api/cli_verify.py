@@ -1,4 +1,4 @@
-"""The commands for auditors: check the log in the database, export it, check an export without a server."""
+"""The commands for auditors: check the log in the database, export it, check an export or a bundle without a server."""
 
 import re
 import sys
@@ -9,6 +9,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
+from api.cli_bundle import verify_bundle
 from api.cli_context import say
 from api.cli_progress import progress
 from api.cli_receipt import ReceiptsUnreadable, compare_receipts, read_receipts
@@ -23,6 +24,7 @@ from infrastructure.export_format import Scope, ScopeKind
 from infrastructure.fsck import fsck as check_database
 from infrastructure.settings import Settings, SettingsError
 from infrastructure.snapshot import SnapshotError
+from infrastructure.trusted_time import CertificatesUnusable
 from infrastructure.verification import Expectations, ExportUnreadable, Report
 from infrastructure.verification import verify as check_file
 
@@ -32,6 +34,9 @@ app = typer.Typer()
 COULD_NOT_CHECK: Final = 2
 
 _EXIT_CODES: Final = {Verdict.VALID: 0, Verdict.INVALID: 1, Verdict.INDETERMINATE: COULD_NOT_CHECK}
+
+#: How a zip archive begins, and no export.
+_ARCHIVE: Final = b"PK\x03\x04"
 
 _HEAD: Final = re.compile(r"([1-9][0-9]{0,15}):([0-9a-fA-F]{64})")
 
@@ -72,26 +77,48 @@ def fsck(head: Heads = None, expect_ledger: Origin = None, as_json: AsJson = Fal
 
 @app.command()
 def verify(
-    file: Annotated[Path | None, typer.Argument(exists=True, dir_okay=False, help="An export, plain or gzip.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(exists=True, dir_okay=False, help="A bundle of evidence, or an export (plain or gzip).")
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Whose bundle you believe: log, witnesses, quorum (C2SP tlog-policy)."),
+    ] = None,
+    tsa: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Certificates of the time-stamping authorities that you trust (PEM)."),
+    ] = None,
     head: Heads = None,
     receipt: Receipts = None,
     expect_ledger: Origin = None,
     as_json: AsJson = False,
 ) -> None:
-    """Checks an exported log without the server, its database or a network; with receipts, that it continues what they saw.
+    """Checks a bundle of evidence, or an exported log, without the server, its database or a network.
 
-    Without a file it compares the receipts with each other. Exit code 0 if it is valid, 1 if it is not, 2 if it cannot be read or not wholly be judged.
+    With receipts, also that it continues what they saw; without a file it compares the receipts with each other. Exit code 0 if it
+    is valid, 1 if it is not, 2 if it cannot be read or not wholly be judged.
     """
     if file is None:
         raise typer.Exit(_compared(receipt or [], as_json=as_json))
-    expectations = _expectations(head, expect_ledger, receipt)
-    with progress(in_bytes=True) as tell:
-        try:
+    try:
+        if policy is not None or tsa is not None or _is_archive(file):
+            if head is not None or expect_ledger is not None:
+                raise typer.BadParameter("--head and --expect-ledger are for exports; a bundle is held to --policy and --receipt")
+            raise typer.Exit(verify_bundle(file, policy, tsa, receipt or (), as_json=as_json))
+        expectations = _expectations(head, expect_ledger, receipt)
+        with progress(in_bytes=True) as tell:
             size = file.stat().st_size
             report = check_file(file, expectations, lambda done: tell("verify", done, size))
-        except (ExportUnreadable, OSError) as err:
-            _give_up(f"{file}: {err}")
+    except (ReceiptsUnreadable, CertificatesUnusable) as err:
+        _give_up(str(err))
+    except (ExportUnreadable, OSError) as err:
+        _give_up(f"{file}: {err}")
     _finish(report, as_json=as_json)
+
+
+def _is_archive(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(len(_ARCHIVE)) == _ARCHIVE
 
 
 @app.command()

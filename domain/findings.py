@@ -68,9 +68,14 @@ def weigh(check: Check, wrong: Sequence[Detail], doubtful: Sequence[Detail], oth
     details = (*wrong, *doubtful)
     if not details:
         return Finding(check, Verdict.VALID, otherwise)
-    more = len(wrong or doubtful) - 1
-    reason = details[0].text + (f" (and {more:,} more)" if more else "")
+    more = f" (and {len(details) - 1:,} more)" if len(details) > 1 else ""
+    reason = details[0].text + more
     return Finding(check, Verdict.INVALID if wrong else Verdict.INDETERMINATE, reason, details)
+
+
+def counted(number: int, what: str, several: str = "") -> str:
+    """A number of things in words: `1 entry`, `1,000 entries`."""
+    return f"{number:,} {what if number == 1 else several or what + 's'}"
 
 
 def in_order(findings: Iterable[Finding], checks: Collection[Check]) -> tuple[Finding, ...]:

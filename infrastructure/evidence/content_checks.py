@@ -5,7 +5,7 @@ from typing import assert_never
 
 from domain.erasure import ErasedEntry, SubjectErased
 from domain.faults import Verdict
-from domain.findings import Check, Detail, Finding, weigh
+from domain.findings import Check, Detail, Finding, counted, weigh
 from domain.personal import discloses
 from domain.receipt import VERDICTS, ReceiptText, compare_with_entries
 from infrastructure.bundle_lines import Disclosed, DisclosureLine, ErasedBy, Withheld
@@ -34,12 +34,12 @@ def check_disclosures(case: Case) -> Finding:
     missing = [
         Detail(f"nothing is said of the personal value {path} of the entry at position {p}", p, path) for p, path in commitments
     ]
-    said = [f"{sum(isinstance(line, Disclosed) for line in lines):,} values are those committed to"]
+    said = [f"{counted(sum(isinstance(line, Disclosed) for line in lines), 'value')} as committed to"]
     set_aside = [line for line in lines if not isinstance(line, Disclosed)]
     if erased := sum(isinstance(line, ErasedBy) for line in lines):
-        said.append(f"{erased:,} were erased")
+        said.append(f"{erased:,} erased")
     if withheld := sum(isinstance(line, Withheld) for line in lines):
-        said.append(f"{withheld:,} are withheld")
+        said.append(f"{withheld:,} withheld")
     finding = weigh(Check.DISCLOSURES, wrong, missing, ", ".join(said))
     named = tuple(Detail(_put(line), line.position, line.path) for line in set_aside)
     return Finding(finding.check, finding.verdict, finding.reason, finding.details + named)
@@ -94,9 +94,9 @@ def check_files(case: Case) -> Finding:
     missing = [
         Detail(f"the document {name} is not there", position, name) for name, position in named.items() if name not in there
     ]
-    withheld = f", {len(content.withheld):,} are withheld" if content.withheld else ""
+    withheld = f", {len(content.withheld):,} withheld" if content.withheld else ""
     finding = weigh(
-        Check.FILES, wrong, missing, f"{len(content.documents):,} documents are those that the entries name{withheld}"
+        Check.FILES, wrong, missing, f"{counted(len(content.documents), 'document')} as the entries name them{withheld}"
     )
     named_withheld = tuple(Detail(f"the document {name} is withheld", named.get(name), name) for name in content.withheld)
     return Finding(finding.check, finding.verdict, finding.reason, finding.details + named_withheld)
@@ -114,5 +114,5 @@ def check_receipts(case: Case, receipts: Sequence[ReceiptText], size: int) -> Fi
         ]
         for verdict in Verdict
     }
-    held = f"{len(found):,} receipts are in the entries"
+    held = f"the entries hold what {counted(len(found), 'receipt')} said"
     return weigh(Check.RECEIPTS, details[Verdict.INVALID], details[Verdict.INDETERMINATE], held)

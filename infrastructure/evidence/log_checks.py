@@ -10,7 +10,7 @@ from cryptography.x509 import Certificate
 from domain.checkpoint import CheckpointError
 from domain.entry import format_time, leaf_hash
 from domain.faults import Verdict
-from domain.findings import Check, Detail, Finding, weigh
+from domain.findings import Check, Detail, Finding, counted, weigh
 from domain.merkle import ProofError, verify_consistency, verify_inclusion
 from domain.note import NoteError
 from domain.policy import NONE, Accepted, Policy, PolicyError, open_checkpoint, parse_policy
@@ -68,7 +68,7 @@ def check_checkpoints(content: Content, policy: Policy) -> tuple[dict[int, Accep
             accepted[size] = found
     if last is not None:
         accepted[last.checkpoint.size] = last
-    signed = f"the ledger's key signed {len(accepted):,} checkpoints, the last of size {max(accepted, default=0):,}"
+    signed = f"the ledger's key signed {counted(len(accepted), 'checkpoint')}, the last of size {max(accepted, default=0):,}"
     return accepted, weigh(Check.CHECKPOINT, wrong, (), signed)
 
 
@@ -101,10 +101,10 @@ def check_quorum(policy: Policy, accepted: Mapping[int, Accepted], last: int) ->
     if policy.quorum == NONE:
         return Finding(Check.QUORUM, Verdict.VALID, "the policy asks for no witness")
     size = witnessed(policy, accepted)
-    names = [Detail(f"cosigned by {name}", name=name) for each in accepted.values() for name in cosigners(policy, each)]
-    details = tuple(dict.fromkeys(names))
+    names = dict.fromkeys(name for each in accepted.values() for name in cosigners(policy, each))
+    details = tuple(Detail(name, name=name) for name in names)
     if size is not None and size >= last:
-        return Finding(Check.QUORUM, Verdict.VALID, f"the quorum {policy.quorum!r} has seen the log of size {size:,}", details)
+        return Finding(Check.QUORUM, Verdict.VALID, f"{', '.join(names)} have seen the log of size {size:,}", details)
     if size is None:
         reason = f"no checkpoint has the cosignatures of the quorum {policy.quorum!r}: no entry is witnessed"
     else:
@@ -168,4 +168,6 @@ def check_inclusion(content: Content, last: Accepted) -> Finding:
             verify_inclusion(leaf, position - 1, checkpoint.size, content.proofs[position], checkpoint.root)
         except ProofError as err:
             wrong.append(Detail(f"the entry at position {position} is not in the checkpoint's tree: {err}", position, name))
-    return weigh(Check.INCLUSION, wrong, (), f"{len(lines):,} entries stand in the tree of size {checkpoint.size:,}")
+    return weigh(
+        Check.INCLUSION, wrong, (), f"{counted(len(lines), 'entry', 'entries')} stand in the tree of size {checkpoint.size:,}"
+    )

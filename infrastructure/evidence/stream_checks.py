@@ -8,7 +8,7 @@ from domain.envelope import EnvelopeFact
 from domain.errors import ImpossibleHistory
 from domain.evidence import PackageHistory
 from domain.faults import Verdict
-from domain.findings import Check, Detail, Finding, weigh
+from domain.findings import Check, Detail, Finding, counted, weigh
 from domain.heads import Head, HeadsError, verify_row
 from domain.sealing import ENDINGS, HeadsRecorded, ledger_stream
 from domain.signing import SigningFact
@@ -30,7 +30,9 @@ def check_chain(case: Case) -> Finding:
             said = f"the entry at position {after.position} is of {format_time(after.entry.at)}, before that at position {before.position}"
             wrong.append(Detail(said, after.position))
     wrong.sort(key=lambda detail: detail.position or 0)
-    return weigh(Check.CHAIN, wrong, (), f"{len(case.streams):,} streams are linked from their first entry to their last here")
+    return weigh(
+        Check.CHAIN, wrong, (), f"{counted(len(case.streams), 'stream')} linked from the first entry to the last one here"
+    )
 
 
 def _wrong_streams(case: Case) -> list[Detail]:
@@ -166,7 +168,9 @@ def check_history(case: Case, chain: Finding) -> Finding:
         return _doubt(f"the entries break off within a decision: {err}", before)
     part = "" if whole else "; what concerns the other participants was not checked"
     return Finding(
-        Check.HISTORY, Verdict.VALID, f"each of {len(case.entries):,} facts could have been decided where it stands{part}"
+        Check.HISTORY,
+        Verdict.VALID,
+        f"each of {counted(len(case.entries), 'fact')} could have been decided where it stands{part}",
     )
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from cryptography.x509 import Certificate
 
 from domain.faults import Verdict
-from domain.findings import Check, Finding, in_order, whole
+from domain.findings import Check, Finding, counted, in_order, whole
 from domain.policy import NONE, Accepted, Policy
 from domain.receipt import ReceiptText
 from infrastructure.bundle_archive import BundleError
@@ -173,11 +173,9 @@ class _Run:
 
     def _left_out(self) -> Iterator[str]:
         counts = _counts(self._case.content)
-        for name, what in (("withheld", "values that are withheld"), ("erased", "values that were erased")):
+        for name, what in (("erased", "personal value"), ("withheld", "personal value"), ("documentsWithheld", "document")):
             if counts[name]:
-                yield f"{counts[name]:,} personal {what}"
-        if counts["documentsWithheld"]:
-            yield f"{counts['documentsWithheld']:,} documents that are withheld"
+                yield f"{counted(counts[name], what)}, {'erased' if name == 'erased' else 'withheld'}"
 
 
 def _counts(content: Content) -> dict[str, int]:
