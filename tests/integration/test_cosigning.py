@@ -53,12 +53,12 @@ class Stopwatch:
 
 @dataclass
 class World:
-    """A ledger with a sealer, and a folder for each of two witnesses."""
+    """A ledger with a sealer, and a folder for each of three witnesses."""
 
     database: DatabaseUrls
     folder: Path
     conn: Connection
-    keys: tuple[SigningKey, SigningKey]
+    keys: list[SigningKey]
     log_keys: LogKeys
     watch: Stopwatch
     appended: int = 0
@@ -126,7 +126,7 @@ class World:
 def world(database: DatabaseUrls, tmp_path: Path) -> Iterator[World]:
     log_keys = LogKeys(ORIGIN, tmp_path)
     log_keys.add()
-    keys = witness_key("witness.example/w0"), witness_key("witness.example/w1")
+    keys = [witness_key(f"witness.example/w{number}") for number in range(3)]
     with connect(database.service) as conn:
         yield World(database, tmp_path, conn, keys, log_keys, Stopwatch())
 
@@ -256,22 +256,24 @@ def test_what_was_cosigned_before_a_crash_is_published_after_it(world: World) ->
     assert world.checkpoints()[9] == (True, 1)
 
 
-@pytest.mark.parametrize(("seen", "error"), [(5, "422"), (9, "409: another root"), (20, "was it set back")])
-def test_a_witness_that_has_seen_another_history_cosigns_nothing(world: World, seen: int, error: str) -> None:
-    with world.witness(0) as one:
-        policy = world.policy(one)
-        other = world.log().forked()
-        with closing(WitnessClient(policy.witnesses[0], SystemClock())) as client:
-            client.submit(Submission(0, (), other.note(seen)))
+def test_witnesses_that_have_seen_another_history_cosign_nothing(world: World) -> None:
+    other = world.log().forked()
+    with ExitStack() as stack:
+        policy = world.policy(*(stack.enter_context(world.witness(number)) for number in range(3)), quorum="any")
+        for witness, size in zip(policy.witnesses, (5, 9, 20), strict=True):
+            with closing(WitnessClient(witness, SystemClock())) as client:
+                client.submit(Submission(0, (), other.note(size)))
         world.seal(9)
         with world.cosigner(policy) as settle:
             for seconds in (0.0, 2.0, 6.0):
                 world.watch.seconds = seconds
                 settle()
     assert world.checkpoints() == {9: (True, 0)}
-    assert world.seen(0) == seen
-    (standing,) = world.read(policy)[1]
-    assert (standing.last_size, error in (standing.error or "")) == (0, True), standing.error
+    assert [world.seen(number) for number in range(3)] == [5, 9, 20]
+    standing = world.read(policy)[1]
+    assert [each.last_size for each in standing] == [0, 0, 0]
+    for each, error in zip(standing, ("422: ", "409: another root", "was it set back"), strict=True):
+        assert error in (each.error or "")
 
 
 def test_where_the_tree_cannot_be_read_nobody_cosigns_and_clients_are_not_held_up(world: World) -> None:
@@ -279,7 +281,8 @@ def test_where_the_tree_cannot_be_read_nobody_cosigns_and_clients_are_not_held_u
         world.seal(3)
         settle()
         world.seal(3)
-        change(world.database, "DELETE FROM tiles")
+        with connect(world.database.owner) as owner:
+            change(owner, "DELETE FROM tiles")
         settle()
         world.watch.seconds = 6
         settle()
