@@ -33,6 +33,7 @@ LEAF_ROWS: Final = 32
 #: So many levels of nodes are asked for at once: enough for 30 million rows.
 LEVELS_AT_ONCE: Final = 6
 
+_MAP_DEPTH: Final = 12
 _DIGITS: Final = "0123456789abcdef"
 _PART: Final = Struct(">32sQ")
 _ROW: Final = Struct(">16sQ32s?")
@@ -166,6 +167,15 @@ def _sum(rows: Sequence[_Placed], depth: int) -> Part:
         return Part(row_hash(spell_row(rows[0].head)), 1)
     left, right = _split(rows, depth)
     return _join(_sum(left, depth + 1), _sum(right, depth + 1))
+
+
+def map_of(heads: Iterable[Head]) -> Part:
+    """The whole map of these heads, given in the order of their keys. Holds one in 4,096 of them at a time."""
+    parts = [NO_PART] * 2**_MAP_DEPTH
+    placed = (_Placed(key_of(head.stream), head) for head in heads)
+    for index, below in groupby(placed, key=lambda row: int.from_bytes(row.key[:2], "big") >> (16 - _MAP_DEPTH)):
+        parts[index] = _sum(list(below), _MAP_DEPTH)
+    return _join_all(parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Checks the whole log in the database: every entry, leaf, chain, head and position is computed again.
+"""Checks the whole log in the database: every entry, leaf, chain, head, position and tile is computed again.
 
 Reads one snapshot, so it may run beside a working system, and takes nothing from the database on trust
-but the two things that only it has: the heads and the counter, which the entries are compared with.
+but what only it has: the heads, the counter and what was sealed, which the entries are compared with.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,9 @@ from psycopg.rows import class_row
 from domain.canonical import CanonicalError, parse_json
 from domain.entry import format_time
 from domain.faults import FaultKind
+from domain.sealing import ledger_stream
+from infrastructure.fsck_sealed import SealedTree
+from infrastructure.heads_check import check_manifest
 from infrastructure.history import Columns, Head, History, Numbering
 from infrastructure.snapshot import BATCH, SnapshotError, snapshot
 from infrastructure.verification import NO_EXPECTATIONS, Expectations, Report
@@ -56,25 +59,29 @@ def fsck(url: str, expectations: Expectations = NO_EXPECTATIONS, progress: Progr
         if expectations.ledger not in (None, ledger):
             detail = f"the database holds the ledger {ledger!r}, expected was {expectations.ledger!r}"
             history.faults.add(FaultKind.FOREIGN, detail)
-        _entries(conn, history, position, progress)
+        sealed = SealedTree(conn, ledger, history.faults)
+        _entries(conn, history, sealed, position, progress)
         history.compare_end(position, "the log's head")
         if history.last == position and history.last_at is not None and history.last_at != at and not history.faults:
             detail = f"the log's head says {format_time(at)}, the last entry {format_time(history.last_at)}"
             history.faults.add(FaultKind.HEAD_MISMATCH, detail, position=position)
         _heads(conn, history, progress)
+        manifest = _manifest(conn, history, ledger)
         history.finish()
         disclosures = _disclosures(conn, history, progress)
-    return Report(history, None, _checked(history, disclosures), _absent(history))
+    return Report(history, None, [*_checked(history, disclosures), *manifest], _absent(history))
 
 
-def _entries(conn: psycopg.Connection[Any], history: History, total: int, progress: Progress) -> None:
+def _entries(conn: psycopg.Connection[Any], history: History, sealed: SealedTree, total: int, progress: Progress) -> None:
     with conn.cursor(name="fsck_log", row_factory=class_row(_Row)) as cursor:
         cursor.itersize = BATCH
         for row in cursor.execute(_LOG, binary=True):
             history.push(row.position, row.raw, row.leaf, row=Columns(row.stream, row.version, row.type))
+            sealed.push(row.raw)
             if history.entries % _STEP == 0:
                 progress("entries", history.entries, total)
     history.end_of_entries()
+    sealed.finish()
     progress("entries", history.entries, total)
 
 
@@ -111,6 +118,16 @@ def _name_without_head(conn: psycopg.Connection[Any], history: History, streams:
         history.faults.add(FaultKind.HEAD_MISMATCH, "the stream has entries but no head", position=position, stream=stream)
 
 
+def _manifest(conn: psycopg.Connection[Any], history: History, ledger: str) -> list[str]:
+    """Compares the last heads manifest with the log; answers what was checked."""
+    found = check_manifest(conn, ledger)
+    if found is None:
+        return []
+    for detail in found.faults:
+        history.faults.add(FaultKind.HEAD_MISMATCH, detail, position=found.entry, stream=ledger_stream(ledger))
+    return [f"the heads manifest that entry {found.entry} records is that of the entries before it"]
+
+
 def _disclosures(conn: psycopg.Connection[Any], history: History, progress: Progress) -> int:
     """Compares the stored disclosures with the commitments of the log, without opening them; answers how many there are.
 
@@ -143,7 +160,8 @@ def _stray(paths: list[str], raw: bytes | None) -> list[str]:
     return [] if not isinstance(personal, dict) else [path for path in paths if path not in personal]
 
 
-def _checked(history: History, disclosures: int) -> list[str]:
+def _checked(history: History, sealed: SealedTree, disclosures: int) -> list[str]:
+    checkpoints = f"each of {sealed.checkpoints} checkpoints is signed by a key that the log names, and is of the log's beginning"
     return [
         "each entry is in its one canonical spelling, hashes to its leaf, and is what its row's columns say",
         "positions count 1, 2, 3 without a gap up to the log's head, and times never decrease along them",
@@ -151,12 +169,13 @@ def _checked(history: History, disclosures: int) -> list[str]:
         "each stream ends at its head, and no stream is without one",
         "each fact could have been decided in the state that the facts before it had led to",
         "the facts of each envelope and of its signings fit together",
+        *([checkpoints, "the stored tiles are those of the entries that are sealed"] if sealed.checkpoints else []),
         f"each of {disclosures} stored disclosures belongs to a commitment in the log",
         *(f"position {position} is what the given head says" for position in sorted(history.seen)),
     ]
 
 
-def _absent(history: History) -> list[str]:
+def _absent(history: History, sealed: SealedTree) -> list[str]:
     absent = (
         []
         if history.seen
@@ -164,7 +183,7 @@ def _absent(history: History) -> list[str]:
     )
     return [
         *absent,
-        "checkpoint: nothing signed is compared with the log",
+        *([] if sealed.checkpoints else ["checkpoint: nothing signed is compared with the log"]),
         "witness: nobody else vouches for the log's head",
         "trusted time: the times are those of the server's own clock",
         "the contents of disclosures: they are encrypted, and were not opened and compared with their commitments",

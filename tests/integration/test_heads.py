@@ -6,7 +6,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,12 +19,15 @@ from typer.testing import CliRunner, Result
 
 from api.cli import app
 from domain.entry import decode
+from domain.faults import FaultKind
 from domain.heads import Head, verify_row
-from domain.sealing import ENDINGS, HeadsRecorded, ledger_stream
+from domain.sealing import ENDINGS, HeadsRecorded, RecordHeads, ledger_stream
 from infrastructure.codec import decode_fact
 from infrastructure.database import DatabaseUrls, connect
 from infrastructure.following import Follower
-from infrastructure.heads import FOLLOWER, ManifestMaker, record_through
+from infrastructure.fsck import fsck
+from infrastructure.heads import BY, FOLLOWER, ManifestMaker, record_through
+from infrastructure.ledger import NO_ANSWER
 from infrastructure.reading import ReadsUnavailable
 from tests.conftest import ORIGIN
 from tests.histories import RecordedLog, Row
@@ -321,6 +324,32 @@ async def test_a_manifest_that_contradicts_the_log_stops_it(database: DatabaseUr
         assert (position, status) == (head, "stopped")
         assert "recorded up to entry" in str(error)
         assert len(await made.recorded()) == 1
+
+
+# fsck
+
+
+@in_loop
+async def test_fsck_computes_the_last_manifest_again(database: DatabaseUrls, tmp_path: Path) -> None:
+    def faults() -> list[tuple[FaultKind, int | None, str]]:
+        with closing(fsck(database.service)) as report:
+            assert "the heads manifest that entry" in report.checked[-1]
+            return [(fault.kind, fault.position, fault.detail) for fault in report.faults]
+
+    async with making(database, tmp_path) as made:
+        for _ in range(3):
+            await made.run.send(*PEOPLE)
+            await made.steps()
+        entry = (await made.recorded())[-1][0]
+        assert faults() == []
+        with connect(database.owner) as owner:
+            owner.execute("UPDATE manifests SET streams = streams + 1")
+        of_proofs = "the heads manifest that proofs come from is another than the recorded one"
+        assert faults() == [(FaultKind.HEAD_MISMATCH, entry, of_proofs)]
+        wrong = HeadsRecorded(entry, 7, "ab" * 32)
+        await made.run.deps.ledger.handle(RecordHeads(OWN, wrong), BY, lambda outcome: NO_ANSWER)
+        of_log = f"the heads manifest of {entry} entries is not that of the entries in the log"
+        assert faults() == [(FaultKind.HEAD_MISMATCH, entry + 1, of_log)]
 
 
 # At a terminal
