@@ -68,7 +68,7 @@ def place(
             if state is None or state.tenant != whose:
                 raise EnvelopeNotFound(envelope)
         hold = uuid7(SystemClock().now(), os.urandom(10))
-        await ledger.handle(PlaceHold(holds_stream(whose), whose, hold, envelope, reason, until), BY, lambda outcome: NO_ANSWER)
+        await ledger.handle(PlaceHold(whose, hold, envelope, reason, until), BY, lambda outcome: NO_ANSWER)
         return hold
 
     print(_run(tenant, act))
@@ -87,7 +87,7 @@ def lift(
     """Ends a hold."""
 
     async def act(ledger: Ledger, whose: UUID) -> None:
-        await ledger.handle(LiftHold(holds_stream(whose), hold, ground), BY, lambda outcome: NO_ANSWER)
+        await ledger.handle(LiftHold(whose, hold, ground), BY, lambda outcome: NO_ANSWER)
 
     _run(tenant, act)
     say("Lifted. What it forbade is allowed.")

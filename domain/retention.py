@@ -8,7 +8,7 @@ on the whole tenant. Reasons and grounds are codes and not prose: they stay in t
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import ClassVar, Final, assert_never
 from uuid import UUID, uuid5
@@ -20,6 +20,8 @@ MAX_HOLDS: Final = 1_000
 
 #: A code, as a regular expression. It stays in the log for ever, so it must not hold what is erased.
 CODE: Final = "[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}"
+
+_FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class CodeError(ValueError):
@@ -67,21 +69,30 @@ RetentionFact = HoldPlaced | HoldLifted
 
 @dataclass(frozen=True, slots=True)
 class PlaceHold:
-    """`holds` is the tenant's stream. That the envelope is the tenant's is for the caller to check: it never changes."""
+    """That the envelope is the tenant's is for the caller to check: it never changes."""
 
-    holds: UUID
     tenant: UUID
     hold: UUID
     envelope: UUID | None
     reason: str
     until: datetime | None
 
+    @property
+    def holds(self) -> UUID:
+        """The stream that it is about."""
+        return holds_stream(self.tenant)
+
 
 @dataclass(frozen=True, slots=True)
 class LiftHold:
-    holds: UUID
+    tenant: UUID
     hold: UUID
     ground: str
+
+    @property
+    def holds(self) -> UUID:
+        """The stream that it is about."""
+        return holds_stream(self.tenant)
 
 
 RetentionCommand = PlaceHold | LiftHold
@@ -114,7 +125,7 @@ class Holds:
     def in_force(self, now: datetime) -> tuple[Hold, ...]:
         """Those that forbid something, first what lasts longest: whoever waits for one waits for the others too."""
         kept = (hold for hold in self.placed.values() if hold.in_force(now))
-        return tuple(sorted(kept, key=lambda hold: (hold.until is not None, -(hold.until or hold.placed_at).timestamp())))
+        return tuple(sorted(kept, key=lambda hold: hold.until or _FOREVER, reverse=True))
 
 
 def decide(command: RetentionCommand, state: Holds | None, now: datetime) -> tuple[RetentionFact, ...]:

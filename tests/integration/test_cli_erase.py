@@ -1,4 +1,4 @@
-"""`countersign erase` for what no address names: documents of the library and stakeholders' consents."""
+"""`countersign erase` for what no address names, and `countersign hold`, which forbids it."""
 
 import asyncio
 from base64 import b64encode
@@ -18,7 +18,7 @@ from domain.personal import Subject, SubjectKind
 from infrastructure.database import DatabaseUrls, connect
 from infrastructure.ledger import NO_ANSWER
 from tests.conftest import ORIGIN
-from tests.integration.test_cli_directory import Run, failed, refused, told
+from tests.integration.test_cli_directory import Run, failed, refused, rows, told
 from tests.running import running
 
 BY = Actor(ActorKind.OPERATOR, "test")
@@ -89,3 +89,23 @@ def test_a_stakeholders_consent_is_erased_and_the_log_still_holds(run: Run, data
     assert "Nothing was changed" in failed(run(*erase, "--stakeholder", "stk_bo"))
     assert "say whose data" in refused(run(*erase, "--stakeholder", "stk_ana", "--document", str(document)))
     assert run("fsck").exit_code == 0
+
+
+def test_a_hold_is_placed_listed_and_lifted_and_forbids_erasing_meanwhile(
+    run: Run, database: DatabaseUrls, tmp_path: Path
+) -> None:
+    tenant, _ = asyncio.run(made(database, tmp_path))
+    erase = ("erase", "--tenant", str(tenant), "--ground", "gdpr-17-1-b", "--stakeholder", "stk_ana")
+    hold = told(run("hold", "place", "--reason", "litigation", "--until", "2099-12-31T23:59:59Z"))
+    (row,) = rows(run("hold", "list"))
+    assert row[:4] == [hold, "all", "litigation", "until 2099-12-31 23:59:59Z"]
+    said = failed(run(*erase))
+    assert f"Hold {hold} (litigation) forbids this erasure. It lasts until 2099-12-31 23:59:59Z. Nothing was changed." in said
+    assert "does not exist" in failed(run("hold", "place", "--reason", "tax", "--envelope", str(tenant)))
+    assert "a time such as" in refused(run("hold", "place", "--reason", "tax", "--until", "tomorrow"))
+    assert "a code of at most 64" in refused(run("hold", "place", "--reason", "because Ana sues"))
+    told(run("hold", "lift", hold, "--ground", "settled"))
+    assert "lifted before" in failed(run("hold", "lift", hold, "--ground", "settled"))
+    assert rows(run("hold", "list")) == []
+    assert "the PDFs themselves" in run(*erase).stderr
+    assert values(database) == 2

@@ -2,8 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import ConfigDict, Field
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from api.surfaces.ledger.models import Model
 from domain.entry import format_time
@@ -11,7 +10,22 @@ from domain.retention import CODE, Hold
 
 _CODE: Final = f"^{CODE}$"
 _Text = Annotated[str, Field(min_length=1, max_length=320)]
-_Some = _Text | SkipJsonSchema[None]
+
+
+def _left_out(schema: dict[str, Any]) -> None:
+    """What may be left out has no default that would be none of its values. A null is taken for it too, and not advertised."""
+    for member in schema["properties"].values():
+        member.pop("default", None)
+
+
+def _exactly_one(schema: dict[str, Any]) -> None:
+    _left_out(schema)
+    schema["oneOf"] = [{"required": [name]} for name in schema["properties"] if name != "ground"]
+
+
+_TEXT: Final[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": 320}
+_Some = Annotated[_Text | None, WithJsonSchema(_TEXT)]
+_SomeTime = Annotated[_Text | None, WithJsonSchema({**_TEXT, "format": "date-time"})]
 
 NotReached = Literal["backups", "exports", "sent-mails", "documents"]
 NOT_REACHED: Final[tuple[NotReached, ...]] = get_args(NotReached)
@@ -20,12 +34,10 @@ NOT_REACHED: Final[tuple[NotReached, ...]] = get_args(NotReached)
 class ErasedUser(Model):
     """A user whom the directory knows, as the token's issuer calls them."""
 
+    model_config = ConfigDict(json_schema_extra=_left_out)
+
     subject: _Text = Field(description="The token's `sub`.")
     issuer: _Some = Field(default=None, description="The token's `iss`. Default: this installation itself.")
-
-
-def _exactly_one(schema: dict[str, Any]) -> None:
-    schema["oneOf"] = [{"required": [name]} for name in schema["properties"] if name != "ground"]
 
 
 class ErasureBody(Model):
@@ -44,7 +56,7 @@ class ErasureBody(Model):
     )
     document: _Some = Field(default=None, description="The texts of a document of the library, by its id.")
     stakeholder: _Some = Field(default=None, description="What is stored of a stakeholder's consent (`stk_...`).")
-    user: ErasedUser | SkipJsonSchema[None] = Field(default=None, description="What the directory holds of a user.")
+    user: ErasedUser | None = Field(default=None, description="What the directory holds of a user.")
 
 
 class Erasure(Model):
@@ -61,14 +73,14 @@ class Erasure(Model):
 class HoldBody(Model):
     """What is to be kept from erasure, why, and for how long."""
 
+    model_config = ConfigDict(json_schema_extra=_left_out)
+
     reason: str = Field(pattern=_CODE, description="A code such as `litigation`. It is recorded and stays.")
     envelope_id: _Some = Field(
         default=None, description="The envelope to be kept, with all its signings. Without it: everything of the tenant."
     )
-    until: _Some = Field(
-        default=None,
-        description="The end, RFC 3339 with an offset. Without it the hold lasts until it is lifted.",
-        json_schema_extra={"format": "date-time"},
+    until: _SomeTime = Field(
+        default=None, description="The end, RFC 3339 with an offset. Without it the hold lasts until it is lifted."
     )
 
 

@@ -46,13 +46,13 @@ async def create(request: Request) -> Response:
     await _existing(deps, caller.tenant)
     until = None if body.until is None else _instant(body.until)
     envelope = None if body.envelope_id is None else await _envelope(deps, caller.tenant, body.envelope_id)
-    holds, hold = holds_stream(caller.tenant), deps.new_id()
+    hold = deps.new_id()
 
     def render(outcome: Outcome) -> Answer:
-        placed = outcome.state(Holds, holds).placed[hold]
+        placed = outcome.state(Holds, holds_stream(caller.tenant)).placed[hold]
         return json_answer(201, ShownHold.of(placed, in_force=True).model_dump(mode="json", by_alias=True))
 
-    command = PlaceHold(holds, caller.tenant, hold, envelope, body.reason, until)
+    command = PlaceHold(caller.tenant, hold, envelope, body.reason, until)
     return send_answer(await deps.ledger.handle(command, caller.actor, render, key=await caller.key(request, "ledger")))
 
 
@@ -74,7 +74,7 @@ async def lift(request: Request, id: Annotated[str, Path(description="The hold's
         shown = LiftedHold(id=str(hold), ground=body.ground, lifted_at=format_time(outcome.recorded[0].receipt.at))
         return json_answer(200, shown.model_dump(mode="json", by_alias=True))
 
-    command = LiftHold(holds_stream(caller.tenant), hold, body.ground)
+    command = LiftHold(caller.tenant, hold, body.ground)
     return send_answer(await deps.ledger.handle(command, caller.actor, render, key=await caller.key(request, "ledger")))
 
 
