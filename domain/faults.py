@@ -34,6 +34,8 @@ class FaultKind(StrEnum):
     HEAD_MISMATCH = "head-mismatch"
     #: A stored disclosure belongs to no commitment of the log.
     STRAY_DISCLOSURE = "stray-disclosure"
+    #: A stored checkpoint or tile is not that of the entries, or the sealer has refused to sign.
+    SEALED_OTHERWISE = "sealed-otherwise"
 
 
 class Verdict(StrEnum):

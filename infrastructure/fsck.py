@@ -69,7 +69,7 @@ def fsck(url: str, expectations: Expectations = NO_EXPECTATIONS, progress: Progr
         manifest = _manifest(conn, history, ledger)
         history.finish()
         disclosures = _disclosures(conn, history, progress)
-    return Report(history, None, [*_checked(history, disclosures), *manifest], _absent(history))
+    return Report(history, None, [*_checked(history, sealed, disclosures), *manifest], _absent(history, sealed))
 
 
 def _entries(conn: psycopg.Connection[Any], history: History, sealed: SealedTree, total: int, progress: Progress) -> None:
