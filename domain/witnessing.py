@@ -10,7 +10,17 @@ from typing import Final
 
 from domain.checkpoint import Checkpoint, CheckpointError, parse_checkpoint
 from domain.merkle import EMPTY_ROOT, HASH_BYTES, MAX_PROOF_HASHES, ProofError, verify_consistency
-from domain.note import NoteError, NotSigned, SignatureInvalid, SignatureMisspelt, VerifierKey, Verify, open_note
+from domain.note import (
+    Note,
+    NoteError,
+    NotSigned,
+    SignatureInvalid,
+    SignatureMisspelt,
+    VerifierKey,
+    Verify,
+    format_note,
+    open_note,
+)
 from domain.spelling import SpellingError, from_base64, from_decimal, to_base64
 
 #: The media type in which a witness tells the size that it knows.
@@ -74,10 +84,14 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A submission whose checkpoint the log has signed. `text` is what is signed and cosigned, with its last newline."""
+    """A submission whose checkpoint the log has signed. `text` is what is signed and cosigned, with its last newline.
+
+    `note` is the text with the log's own signatures: what others put under it, which may be anything, is left out.
+    """
 
     submission: Submission
     text: str
+    note: bytes
     checkpoint: Checkpoint
 
     @property
@@ -125,7 +139,7 @@ def open_submission(raw: bytes, logs: Mapping[str, Collection[VerifierKey]], ver
     origin = submission.note.partition(b"\n")[0].decode(errors="replace")
     keys = logs.get(origin, ())
     try:
-        text = open_note(submission.note, keys, verify).text
+        opened = open_note(submission.note, keys, verify)
     except (NotSigned, SignatureInvalid, SignatureMisspelt) as err:
         if not keys:
             raise UnknownLog("the checkpoint is of a log that is not followed here") from err
@@ -133,12 +147,13 @@ def open_submission(raw: bytes, logs: Mapping[str, Collection[VerifierKey]], ver
     except NoteError as err:
         raise Malformed(str(err)) from err
     try:
-        checkpoint = parse_checkpoint(text)
+        checkpoint = parse_checkpoint(opened.text)
     except CheckpointError as err:
         raise Malformed(str(err)) from err
     if submission.old > checkpoint.size:
         raise Malformed(f"the old size {submission.old} is above the checkpoint's, {checkpoint.size}")
-    return Opened(submission, text, checkpoint)
+    note = format_note(Note(opened.text, tuple(each.signature for each in opened.verified)))
+    return Opened(submission, opened.text, note, checkpoint)
 
 
 def require_growth(opened: Opened, seen: Head) -> None:

@@ -40,7 +40,7 @@ class Witness:
             self._tell(opened, err)
             raise
         # Crash point: nothing is remembered and nothing signed. The log asks again from the same size.
-        if not self._store.advance(origin, seen, opened.head, opened.submission.note):
+        if not self._store.advance(origin, seen, opened.head, opened.note):
             raise Stale(self._store.head(origin).size)
         # Crash point: it is remembered, and nobody has the cosignature. The log is told the size (409), asks again from
         # it and gets a cosignature of this checkpoint; for another of this size it gets none.
@@ -50,4 +50,4 @@ class Witness:
         """A log that signed two roots for one size has forked: the two notes together prove it to anybody."""
         level = logging.ERROR if isinstance(err, TwoRoots) else logging.WARNING
         before = self._store.note(opened.checkpoint.origin)
-        log.log(level, "not cosigned: %s. Submitted: %r, cosigned before: %r", err, opened.submission.note, before)
+        log.log(level, "not cosigned: %s. Submitted: %r, cosigned before: %r", err, opened.note, before)

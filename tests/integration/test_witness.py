@@ -135,7 +135,8 @@ def test_a_smaller_tree_is_not_cosigned_after_a_larger_one(asking: Asking) -> No
 def test_a_log_that_forks_is_refused_and_nothing_is_remembered(asking: Asking, caplog: pytest.LogCaptureFixture) -> None:
     asking.cosigned(0, 5)
     fork = asking.log.forked()
-    same_size = asking.send(fork.request(5, 5))
+    foreign = b"\xe2\x80\x94 somebody " + b"A" * 8_000 + b"\n"
+    same_size = asking.send(fork.request(5, 5) + foreign)
     assert (same_size.status_code, same_size.headers["content-type"]) == (409, "text/plain; charset=utf-8")
     assert "another root" in same_size.text
     assert asking.send(fork.request(5, 9)).status_code == 422
@@ -146,6 +147,7 @@ def test_a_log_that_forks_is_refused_and_nothing_is_remembered(asking: Asking, c
     (told,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert repr(fork.note(5)) in told.getMessage()
     assert repr(asking.log.note(5)) in told.getMessage()
+    assert "somebody" not in told.getMessage()
 
 
 def test_who_is_not_the_log_is_refused(asking: Asking) -> None:
