@@ -110,6 +110,8 @@ def read_manifest(raw: bytes) -> Manifest:
 
 
 def spell_entries(lines: Sequence[EntryLine]) -> bytes:
+    for line in lines:
+        _text(line.raw, f"the entry at position {line.position}")
     return b"".join(entry_line(line.position, line.leaf, line.raw) for line in lines)
 
 
@@ -159,7 +161,9 @@ def _read_disclosure(line: bytes) -> DisclosureLine:
 
 
 def spell_heads(heads: Heads) -> bytes:
-    rows: list[Json] = [{"path": [each.hex() for each in row.path], "row": _text(row.row)} for row in heads.rows]
+    rows: list[Json] = [
+        {"path": [each.hex() for each in row.path], "row": _text(row.row, "a row of the manifest")} for row in heads.rows
+    ]
     return _spell({"position": heads.position, "rows": rows})
 
 
@@ -182,11 +186,11 @@ def _read_head_row(value: Json) -> HeadRow:
     return HeadRow(row.encode(), tuple(bytes.fromhex(_hex(each)) for each in path))
 
 
-def _text(raw: bytes) -> str:
+def _text(raw: bytes, what: str) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError as err:
-        raise BundleError("a row of the manifest is not UTF-8") from err
+        raise BundleError(f"{what} is not UTF-8") from err
 
 
 def _spell(value: Json) -> bytes:

@@ -101,10 +101,10 @@ def check_quorum(policy: Policy, accepted: Mapping[int, Accepted], last: int) ->
     if policy.quorum == NONE:
         return Finding(Check.QUORUM, Verdict.VALID, "the policy asks for no witness")
     size = witnessed(policy, accepted)
-    names = dict.fromkeys(name for each in accepted.values() for name in cosigners(policy, each))
+    names = cosigners(policy, accepted[max(accepted) if size is None else size])
     details = tuple(Detail(name, name=name) for name in names)
     if size is not None and size >= last:
-        return Finding(Check.QUORUM, Verdict.VALID, f"{', '.join(names)} have seen the log of size {size:,}", details)
+        return Finding(Check.QUORUM, Verdict.VALID, f"cosigned at size {size:,}, which is enough, by {', '.join(names)}", details)
     if size is None:
         reason = f"no checkpoint has the cosignatures of the quorum {policy.quorum!r}: no entry is witnessed"
     else:

@@ -134,12 +134,11 @@ class _Run:
         """To be asked after the findings."""
         if self._policy is None or not self._accepted:
             return AsOf(self._case.last)
-        seen = witnessed(self._policy, self._accepted)
-        names = [name for size, each in self._accepted.items() if seen in (None, size) for name in cosigners(self._policy, each)]
+        seen, last = witnessed(self._policy, self._accepted), max(self._accepted)
         return AsOf(
             position=self._case.last,
-            size=max(self._accepted),
-            cosigners=tuple(dict.fromkeys(names)),
+            size=last,
+            cosigners=tuple(cosigners(self._policy, self._accepted[last if seen is None else seen])),
             witnessed=seen,
             complete=self._complete,
             existed_before=self._existed_before,
