@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 import typer
 
-from api.cli_context import fail, installation, say, show_rows
+from api.cli_context import fail, in_seconds, installation, say, show_rows
 from api.cli_ledger import open_ledger
 from domain.actor import Actor, ActorKind
 from domain.errors import Conflict
@@ -15,8 +16,8 @@ from domain.note import SignatureType, VerifierKey, parse_verifier_key
 from domain.policy import NONE, Log, Policy, format_policy
 from domain.sealing import NOTHING, RetireKey, Sealing, ledger_stream
 from infrastructure.append import RecorderUnavailable
-from infrastructure.cosigning import WitnessPolicyError, read_witness_policy
-from infrastructure.database import DatabaseUnavailable, connect
+from infrastructure.cosigning import Cosigning, WitnessPolicyError, WitnessStanding, read_witness_policy
+from infrastructure.database import DatabaseUnavailable, async_pool, connect
 from infrastructure.installation import Installation
 from infrastructure.ledger import NO_ANSWER, Ledger
 from infrastructure.log_keys import LastKey, LogKeys, open_log_keys, record_keys
@@ -103,6 +104,26 @@ def policy() -> None:
         format_policy(Policy(logs, witnesses.witnesses, witnesses.groups, witnesses.quorum)).decode("utf-8", "surrogateescape"),
         end="",
     )
+
+
+@app.command()
+def witnesses() -> None:
+    """Lists the witnesses that are asked to cosign: how far each has come, when, and what is wrong with it now."""
+
+    async def standing(opened: Installation, path: Path) -> list[WitnessStanding]:
+        async with async_pool(opened.urls.service, max_size=1) as pool:
+            return await Cosigning(read_witness_policy(path), pool).standing()
+
+    with installation() as opened:
+        path = opened.settings.witness_policy
+        if path is None:
+            fail(f"No witnesses are asked; name a policy of them in {variable('witness_policy')}.")
+        found = asyncio.run(standing(opened, path))
+    rows = [
+        (each.name, str(each.last_size), "never" if each.last_at is None else in_seconds(each.last_at), each.error or "cosigns")
+        for each in found
+    ]
+    show_rows(("witness", "size", "cosigned at", "state"), rows)
 
 
 @app.command()

@@ -12,10 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from api.app import running
+from api.cli_keys import app
 from domain.note import SignatureType, cosign_text, parse_note
-from domain.policy import Log, Policy, Witness, open_checkpoint, parse_policy
+from domain.policy import Log, Policy, Witness, format_policy, open_checkpoint, parse_policy
 from domain.witnessing import Submission
 from infrastructure.clock import FixedClock, OffsetClock, SystemClock
 from infrastructure.cosigning import Cosigner, Cosigning, WitnessPolicyError, WitnessStanding, read_witness_policy
@@ -163,6 +165,13 @@ def test_a_lost_witness_delays_nothing_where_the_others_are_enough(world: World)
     assert (lost.name, lost.last_size, lost.last_at) == ("w1", 0, None)
     assert lost.error is not None
     assert "refused" in lost.error
+    path = world.folder / "policy.txt"
+    path.write_bytes(format_policy(policy))
+    settings = {"DATABASE_URL": world.database.owner, "COUNTERSIGN_DATA": str(world.folder)}
+    listed = CliRunner().invoke(app, ["witnesses"], env={**settings, "COUNTERSIGN_WITNESS_POLICY": str(path)})
+    rows = [line.split("\t") for line in listed.stdout.splitlines()]
+    assert [(name, size, state) for name, size, _, state in rows] == [("w0", "8", "cosigns"), ("w1", "0", lost.error)]
+    assert "COUNTERSIGN_WITNESS_POLICY" in CliRunner().invoke(app, ["witnesses"], env=settings).stderr
 
 
 def test_a_witness_that_does_not_answer_is_not_waited_for(world: World) -> None:
