@@ -9,8 +9,9 @@ Where nodes are kept is the caller's business: `missing` says which ones are nee
 """
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from hashlib import sha256
 from itertools import groupby
 from struct import Struct
@@ -144,10 +145,15 @@ def _join_all(parts: Sequence[Part]) -> Part:
 
 
 class _Placed(NamedTuple):
-    """A row by its key."""
+    """A row by its key, with its hash."""
 
     key: bytes
     head: Head
+    hash: bytes
+
+
+def _place(head: Head) -> _Placed:
+    return _Placed(key_of(head.stream), head, row_hash(spell_row(head)))
 
 
 def _in_order(rows: Iterable[_Placed]) -> list[_Placed]:
@@ -164,7 +170,7 @@ def _sum(rows: Sequence[_Placed], depth: int) -> Part:
     if not rows:
         return NO_PART
     if len(rows) == 1:
-        return Part(row_hash(spell_row(rows[0].head)), 1)
+        return Part(rows[0].hash, 1)
     left, right = _split(rows, depth)
     return _join(_sum(left, depth + 1), _sum(right, depth + 1))
 
@@ -172,7 +178,7 @@ def _sum(rows: Sequence[_Placed], depth: int) -> Part:
 def map_of(heads: Iterable[Head]) -> Part:
     """The whole map of these heads, given in the order of their keys. Holds one in 4,096 of them at a time."""
     parts = [NO_PART] * 2**_MAP_DEPTH
-    placed = (_Placed(key_of(head.stream), head) for head in heads)
+    placed = (_place(head) for head in heads)
     for index, below in groupby(placed, key=lambda row: int.from_bytes(row.key[:2], "big") >> (16 - _MAP_DEPTH)):
         parts[index] = _sum(list(below), _MAP_DEPTH)
     return _join_all(parts)
@@ -213,7 +219,7 @@ def _read(nodes: Nodes, prefix: str) -> Node:
     mark, content = raw[:1], memoryview(raw)[1:]
     if mark == _LEAF_MARK and len(content) % _ROW.size == 0:
         heads = (Head(UUID(bytes=stream), version, leaf, closed) for stream, version, leaf, closed in _ROW.iter_unpack(content))
-        return Leaf([_Placed(key_of(head.stream), head) for head in heads])
+        return Leaf([_place(head) for head in heads])
     if mark == _BRANCH_MARK and len(content) == len(_DIGITS) * _PART.size:
         return Branch([Part._make(part) for part in _PART.iter_unpack(content)])
     raise HeadsError(f"the stored node {prefix!r} is damaged")
@@ -246,7 +252,7 @@ def update(nodes: Nodes, root: Part, changes: Collection[Head]) -> Update:
     """
     if not changes:
         return Update(root, {})
-    placed = _in_order(_Placed(key_of(head.stream), head) for head in changes)
+    placed = _in_order(_place(head) for head in changes)
     changed: dict[str, bytes] = {}
     return Update(_change(nodes, changed, "", root, placed), changed)
 
@@ -270,7 +276,7 @@ def _moved(old: _Placed | None, new: _Placed) -> _Placed:
         return new
     if new.head.version <= old.head.version:
         raise HeadsError(f"stream {new.head.stream} goes from version {old.head.version} back to {new.head.version}")
-    return _Placed(new.key, replace(new.head, closed=new.head.closed or old.head.closed))
+    return _place(replace(new.head, closed=True)) if old.head.closed else new
 
 
 def _keep(changed: dict[str, bytes], prefix: str, rows: Sequence[_Placed]) -> Part:
@@ -311,20 +317,21 @@ def prove(nodes: Nodes, root: Part, streams: Iterable[UUID]) -> dict[UUID, RowPr
     Raises HeadsError when stored nodes do not hash to `root`.
     """
     proofs = {}
+    read = cache(partial(_expect, nodes))
     for stream in streams:
-        proof = _prove(nodes, "", root, key_of(stream))
+        proof = _prove(read, "", root, key_of(stream))
         if proof is not None:
             proofs[stream] = proof
     return proofs
 
 
-def _prove(nodes: Nodes, prefix: str, expected: Part, key: bytes) -> RowProof | None:
-    node = _expect(nodes, prefix, expected)
+def _prove(read: Callable[[str, Part], Node], prefix: str, expected: Part, key: bytes) -> RowProof | None:
+    node = read(prefix, expected)
     if isinstance(node, Leaf):
         row = next((row for row in node.rows if row.key == key), None)
         return None if row is None else RowProof(spell_row(row.head), _path_in_leaf(node.rows, key, 4 * len(prefix)))
     digit = _digit(key, len(prefix))
-    below = _prove(nodes, prefix + _DIGITS[digit], node.parts[digit], key) if node.parts[digit].rows else None
+    below = _prove(read, prefix + _DIGITS[digit], node.parts[digit], key) if node.parts[digit].rows else None
     return None if below is None else RowProof(below.row, below.path + _path_in_branch(node.parts, digit))
 
 
