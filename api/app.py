@@ -18,6 +18,7 @@ from api.dispatch import Dispatch
 from api.http import App, Labels, Receive, Scope, Send
 from api.problems import problem
 from api.surfaces import files, health, ledger, partner, sessions, signatures, signer, signing
+from api.surfaces import log as log_files
 from infrastructure.blobs import BlobStore
 from infrastructure.clock import Clock, SystemClock
 from infrastructure.cosigning import NAME as COSIGNER
@@ -44,6 +45,7 @@ from infrastructure.sealer import NAME as SEALER
 from infrastructure.sealer import POLL_SECONDS as SEALER_POLL_SECONDS
 from infrastructure.sealer import Publication, Sealer
 from infrastructure.settings import Settings
+from infrastructure.tail import LogTail
 from infrastructure.timestamping import Timestamping, Timestamps, authority_of
 from infrastructure.urls import FileUrls
 from infrastructure.vault import Vault
@@ -79,7 +81,7 @@ async def running(installation: Installation, *, clock: Clock | None = None, fol
         deps = await _open(stack, installation, clock or SystemClock())
         tasks = await _follow(stack, installation, deps) if followers else ()
         published = {"partner": partner, "signing": signing, "signatures": signatures, "sessions": sessions}
-        built = {**published, "ledger": ledger, "files": files, "signer": signer}
+        built = {**published, "ledger": ledger, "log": log_files, "files": files, "signer": signer}
         surfaces = {name: surface.build(deps) for name, surface in built.items()}
         apps: dict[str, App] = {**surfaces}
         apps["health"] = health.build(deps)
@@ -102,6 +104,7 @@ async def _open(stack: AsyncExitStack, installation: Installation, clock: Clock)
     await asyncio.to_thread(recorder.start)
     stack.push_async_callback(asyncio.to_thread, recorder.close)
     gate = await stack.enter_async_context(ReadGate(installation.urls.service, pool))
+    tail = await stack.enter_async_context(LogTail(installation.urls.service, pool))
     vault = Vault(pool, installation.keys)
     mint = InvitationMint(installation.keys, timedelta(days=settings.session_lifetime_days), os.urandom)
     oidc = Oidc(settings.oidc_issuers, clock, timedelta(seconds=settings.oidc_leeway_seconds))
@@ -119,6 +122,7 @@ async def _open(stack: AsyncExitStack, installation: Installation, clock: Clock)
         reads=pool,
         gate=gate,
         sealed=Sealed(pool),
+        tail=tail,
         timestamps=Timestamps(pool),
         heads=Heads(pool, installation.origin),
         identity=identity,

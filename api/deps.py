@@ -40,6 +40,7 @@ from infrastructure.recorder import Recorder, StoredEntry
 from infrastructure.sealed import Alarm, Sealed, StoredCheckpoint
 from infrastructure.secrets import token_hash
 from infrastructure.settings import Settings
+from infrastructure.tail import LogTail
 from infrastructure.timestamping import StoredToken, Timestamps
 from infrastructure.urls import DocumentUploadGrant, DownloadGrant, FileGrant, FileUrls, Refused, UploadGrant, UrlRefused
 from infrastructure.vault import Opened, Reference, Vault
@@ -122,6 +123,7 @@ class Deps:
     reads: Reads
     gate: ReadGate
     sealed: Sealed
+    tail: LogTail
     timestamps: Timestamps
     heads: Heads
     identity: Identity

@@ -21,7 +21,8 @@ _ALWAYS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("files", re.compile(r"/files/")),
     ("pages", re.compile(r"/(docs(/|$)|$)")),
     ("signer", re.compile(r"/sign/")),
-    ("ledger", re.compile(r"/(v1/)?ledger(/|$)")),
+    ("log", re.compile(r"/ledger(/|$)")),
+    ("ledger", re.compile(r"/v1/(ledger|evidence)(/|$)")),
 )
 
 #: Paths that one product alone has.

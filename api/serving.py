@@ -4,9 +4,10 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, Final
 from uuid import UUID
 
@@ -42,14 +43,18 @@ async def serve(installation: Installation, *, followers: bool) -> None:
         port = listening.getsockname()[1]
         base_url = settings.base_url if settings.port else f"http://{settings.host}:{port}"
         async with running(installation.at(base_url), followers=followers) as parts:
-            server = server_of(parts.app)
+            server = server_of(parts.app, parts.deps.tail.end)
             _spare_the_collector()
             await asyncio.gather(server.serve(sockets=[listening]), _greet(server, parts, base_url))
 
 
-def server_of(app: App) -> uvicorn.Server:
-    """Answers requests with `app` until SIGINT or SIGTERM, and then lets what is in hand end."""
+def server_of(app: App, ending: Callable[[], object] = lambda: None) -> uvicorn.Server:
+    """Answers requests with `app` until SIGINT or SIGTERM, and then lets what is in hand end.
+
+    `ending` is called at once: it ends what would otherwise go on, such as streams.
+    """
     return _Server(
+        ending,
         uvicorn.Config(
             app,
             lifespan="off",
@@ -60,7 +65,7 @@ def server_of(app: App) -> uvicorn.Server:
             proxy_headers=False,
             log_level="warning",
             timeout_graceful_shutdown=10,
-        )
+        ),
     )
 
 
@@ -80,6 +85,14 @@ class _Server(uvicorn.Server):
     uvicorn's own raises the signal again once it has stopped, and SIGTERM then ends the process on the spot: appends and
     mails in hand are cut off, and the embedded PostgreSQL stays behind.
     """
+
+    def __init__(self, ending: Callable[[], object], config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._ending()
+        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

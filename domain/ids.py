@@ -55,12 +55,39 @@ def _crockford(number: int) -> str:
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
+def _from_crockford(digits: str) -> int:
+    number = 0
+    for digit in digits:
+        number = number << 5 | _CROCKFORD.index(digit)
+    return number
+
+
 def event_id(at: datetime, leaf: bytes) -> str:
     """The id that APIs show for an entry: the ULID of its time and the first 80 bits of its leaf hash.
 
     It is derived, so it needs no place in the entry and a rebuild gives the same one.
     """
     return ulid(at, leaf[:10])
+
+
+@dataclass(frozen=True, slots=True)
+class EventId:
+    """What an event's id says of its entry: its time, as far as the millisecond (`2026-11-20T22:30:00.123`), and its leaf's first ten bytes."""
+
+    time: str
+    leaf_start: bytes
+
+
+def parse_event_id(text: str) -> EventId:
+    """What `event_id` put into an id; raises IdError for anything else, lower case included."""
+    if not _ULID.fullmatch(text):
+        raise IdError("not a ULID of 26 characters")
+    number = _from_crockford(text)
+    try:
+        at = _EPOCH + (number >> 80) * _MILLISECOND
+    except OverflowError as err:
+        raise IdError("a time beyond the year 9999") from err
+    return EventId(at.isoformat(timespec="milliseconds")[:23], (number & (1 << 80) - 1).to_bytes(10, "big"))
 
 
 def parse_uuid(text: str) -> UUID:
@@ -134,7 +161,4 @@ def parse_ulid_id(prefix: str, text: str) -> UUID:
     digits = text.removeprefix(f"{prefix}_")
     if text != f"{prefix}_{digits}" or not _ULID.fullmatch(digits):
         raise IdError(f"not an id of the form {prefix}_<26 characters of Crockford's base 32>")
-    number = 0
-    for digit in digits:
-        number = number << 5 | _CROCKFORD.index(digit)
-    return UUID(int=number)
+    return UUID(int=_from_crockford(digits))

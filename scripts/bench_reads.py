@@ -35,10 +35,13 @@ from rich.progress import Progress
 
 from domain.directory import user_subject
 from domain.personal import person
+from infrastructure.clock import SystemClock
 from infrastructure.database import async_pool, connect
 from infrastructure.embedded import start_embedded
 from infrastructure.installation import Installation, open_installation
 from infrastructure.issuer import ISSUER
+from infrastructure.log_keys import open_log_keys
+from infrastructure.sealer import Sealer
 from infrastructure.settings import Settings, variable
 from infrastructure.vault import Vault
 from projections import PROJECTIONS
@@ -113,6 +116,7 @@ def main() -> int:
         settings = Settings.read({**environment, variable("data"): str(data)})
         installation = stack.enter_context(open_installation(settings, console.print))
         world = _prepare(installation, options.envelopes, progress)
+        _seal(installation)
         # Without followers nothing is appended while it reads, and no mail is made for the envelopes.
         ours = stack.enter_context(ServerProcess(data, "serve", "--no-followers", environment=environment))
         peer = stack.enter_context(_peer(installation.urls.owner, world))
@@ -133,6 +137,15 @@ def _options() -> argparse.Namespace:
 
 
 # What is read
+
+
+def _seal(installation: Installation) -> None:
+    """Signs what was filled in: proofs are made from tiles, and only of what is signed."""
+    keys = open_log_keys(installation.settings, installation.urls, installation.origin)
+    sealer = Sealer(keys, installation.settings.data, SystemClock(), checkpoint_seconds=0)
+    with connect(installation.urls.service) as conn:
+        while sealer.step(conn):
+            pass
 
 
 def _prepare(installation: Installation, envelopes: int, progress: Progress) -> World:

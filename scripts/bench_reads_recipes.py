@@ -187,6 +187,14 @@ RECIPES: Final[Mapping[tuple[str, str], tuple[Recipe, ...]]] = {
     ("ledger", "/v1/ledger/timeline/{id}"): (Recipe("organization", "/v1/ledger/timeline/{id}", "package"),),
     ("ledger", "/v1/ledger/heads/{id}"): (Recipe("organization", "/v1/ledger/heads/{id}", "package"),),
     ("ledger", "/v1/ledger/head"): (Recipe("organization", "/v1/ledger/head"),),
+    ("ledger", "/v1/ledger/checkpoint"): (Recipe("organization", "/v1/ledger/checkpoint"),),
+    ("ledger", "/v1/ledger/entries"): (Recipe("organization", "/v1/ledger/entries?after={number}&limit=50", "package"),),
+    ("ledger", "/v1/ledger/proofs/inclusion"): (
+        Recipe("organization", "/v1/ledger/proofs/inclusion?position={number}", "package"),
+    ),
+    ("ledger", "/v1/ledger/proofs/consistency"): (
+        Recipe("organization", "/v1/ledger/proofs/consistency?old={number}", "package"),
+    ),
     ("ledger", "/v1/ledger/credentials"): (Recipe("administrator", "/v1/ledger/credentials"),),
     ("ledger", "/v1/ledger/holds"): (Recipe("administrator", "/v1/ledger/holds"),),
 }

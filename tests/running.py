@@ -34,6 +34,7 @@ from infrastructure.recorder import Recorder
 from infrastructure.sealed import Sealed
 from infrastructure.secrets import Keys
 from infrastructure.settings import Settings
+from infrastructure.tail import LogTail
 from infrastructure.timestamping import Timestamps
 from infrastructure.urls import FileUrls
 from infrastructure.vault import Vault
@@ -209,7 +210,7 @@ async def running(urls: DatabaseUrls, folder: Path, *, tenant: str = "Example Lt
     """Starts the parts, with a tenant; projections are not among them."""
     clock = OffsetClock()
     settings = Settings.model_validate({"data": folder, "base_url": BASE_URL, "rate_limits": "off"})
-    async with async_pool(urls.service, max_size=16) as pool:
+    async with async_pool(urls.service, max_size=16) as pool, LogTail(urls.service, pool) as tail:
         recorder = Recorder(urls.service, ORIGIN, pool, clock)
         recorder.start()
         listener = LogListener(urls.service)
@@ -229,6 +230,7 @@ async def running(urls: DatabaseUrls, folder: Path, *, tenant: str = "Example Lt
                 reads=pool,
                 gate=ReadGate(urls.service, pool),
                 sealed=Sealed(pool),
+                tail=tail,
                 timestamps=Timestamps(pool),
                 heads=Heads(pool, ORIGIN),
                 identity=identity,

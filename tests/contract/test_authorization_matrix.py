@@ -19,6 +19,7 @@ import pytest
 
 from api.deps import Deps
 from api.surfaces import files, ledger, partner, sessions, signatures, signer, signing
+from api.surfaces import log as log_files
 from domain.actor import Mode
 from domain.directory import Tier
 from infrastructure.identity import KeyKind
@@ -35,6 +36,7 @@ BUILDS: Final = {
     "signatures": signatures.build,
     "sessions": sessions.build,
     "ledger": ledger.build,
+    "log": log_files.build,
     "files": files.build,
     "signer": signer.build,
 }

@@ -12,13 +12,14 @@ from api.deps import Deps
 from api.http import RECEIPTS_DESCRIBED, RequestLimits
 from api.limits import RateLimits
 from api.problems import REFUSALS, answer_problems, too_many
-from api.surfaces.ledger import credentials, erasure, holds, receipts, timelines
+from api.surfaces.ledger import credentials, entries, erasure, evidence, holds, proofs, receipts, timelines
 from api.surfaces.ledger.documentation import Documented
 
 __all__ = ["REFUSALS", "build"]
 
 _DESCRIPTION: Final = """
-The log as it is: the timeline of a signing or of an envelope with the bytes that are hashed, and where the log ends.
+The log as it is: the timeline of a signing or of an envelope with the bytes that are hashed, and where the log ends;
+and all of it in one file that is verified offline, without trust in this server.
 
 Any credential of any surface may read, sent as that surface takes it. An administrator's token makes and revokes credentials, erases
 personal data and places the holds that forbid it.
@@ -40,7 +41,7 @@ def build(deps: Deps) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.deps = deps
-    for module in (timelines, receipts, credentials, erasure, holds):
+    for module in (timelines, evidence, entries, proofs, receipts, credentials, erasure, holds):
         app.include_router(module.router)
     app.add_middleware(RateLimits, deps=deps, surface="ledger", refused=too_many, headers=True)
     app.add_middleware(RequestLimits, deps=deps)

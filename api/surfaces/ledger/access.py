@@ -5,8 +5,8 @@ from typing import Final, cast
 
 from starlette.requests import Request
 
-from api import auth
-from api.auth import Caller, Denied, Reason
+from api import admission
+from api.auth import Caller
 from api.deps import Deps
 from api.problems import Failed
 from domain.actor import ActorKind
@@ -28,17 +28,8 @@ SCHEMES: Final = {
 }
 ANYONE: Final[Sequence[Mapping[str, Sequence[str]]]] = [{"bearer": []}, {"tenant": [], "credential": []}]
 ADMINISTRATOR: Final[Sequence[Mapping[str, Sequence[str]]]] = [{"administrator": []}]
-
-_CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
-_MISSING: Final = "Send a credential of any surface, as that surface takes it."
-
-_DENIED: Final = {
-    Reason.MISSING: _MISSING,
-    Reason.MALFORMED: "Send one credential: Authorization: Bearer, one space and the credential, or the pair of X-...-Signly headers.",
-    Reason.UNKNOWN: "The credential is not valid.",
-    Reason.EXPIRED: "The token's time has passed.",
-    Reason.WRONG_KIND: "This credential is for something else.",
-}
+#: The whole log: without credential, unless the settings ask for one.
+MONITOR: Final[Sequence[Mapping[str, Sequence[str]]]] = [{}, *ANYONE]
 
 
 def deps_of(request: Request) -> Deps:
@@ -48,15 +39,12 @@ def deps_of(request: Request) -> Deps:
 
 async def anyone(request: Request) -> Caller:
     """Whoever calls; raises Failed 401 for no credential and for one that does not hold."""
-    try:
-        caller = await auth.anyone(request, deps_of(request))
-    except Denied as denied:
-        if denied.reason is Reason.ISSUER_UNREACHABLE:
-            raise Failed(503, "unavailable", "The token's issuer is out of reach; try again.", {"Retry-After": "2"}) from denied
-        raise Failed(401, "unauthorized", _DENIED[denied.reason], _CHALLENGE) from denied
-    if caller is None:
-        raise Failed(401, "unauthorized", _MISSING, _CHALLENGE)
-    return caller
+    return await admission.anyone(request, deps_of(request))
+
+
+async def monitor(request: Request) -> None:
+    """Lets pass who may read the whole log; otherwise as `anyone`."""
+    await admission.monitor(request, deps_of(request))
 
 
 async def administrator(request: Request) -> Caller:

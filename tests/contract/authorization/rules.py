@@ -302,6 +302,13 @@ LEDGER: Mapping[tuple[str, str, str], Rule] = {
     ("ledger", "get", "/v1/ledger/timeline/{id}"): Rule(Who.ANYONE, {"id": "document"}),
     ("ledger", "get", "/v1/ledger/heads/{id}"): Rule(Who.ANYONE, {"id": "document"}),
     ("ledger", "get", "/v1/ledger/head"): Rule(Who.ANYONE),
+    # The log is public by default: it holds no personal data, and nothing but the operator's settings closes it.
+    ("ledger", "get", "/v1/ledger/checkpoint"): Rule(Who.NOBODY),
+    ("ledger", "get", "/v1/ledger/entries"): Rule(Who.NOBODY),
+    ("ledger", "get", "/v1/ledger/proofs/inclusion"): Rule(Who.NOBODY, query="?position=1"),
+    ("ledger", "get", "/v1/ledger/proofs/consistency"): Rule(Who.NOBODY, query="?old=1"),
+    ("log", "get", "/ledger/checkpoint"): Rule(Who.NOBODY),
+    ("log", "get", "/ledger/tile/{path}"): Rule(Who.NOBODY, {"path": "nothing"}),
     ("ledger", "get", "/v1/ledger/credentials"): Rule(Who.ADMINISTRATOR),
     ("ledger", "post", "/v1/ledger/credentials"): Rule(Who.ADMINISTRATOR, body=lambda ids: {"kind": "project", "mode": "live"}),
     ("ledger", "delete", "/v1/ledger/credentials/{id}"): Rule(Who.ADMINISTRATOR, {"id": "credential"}),
