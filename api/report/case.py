@@ -6,9 +6,17 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from api.report.words import Shown, Wording
+from api.report.words import Disclosed, Shown, Wording
 from domain.entry import Entry
-from domain.envelope import CertificateIssued, Document, DocumentAdded, DocumentExecuted, EnvelopeCreated, EnvelopeFact
+from domain.envelope import (
+    CertificateIssued,
+    Document,
+    DocumentAdded,
+    DocumentExecuted,
+    EnvelopeCreated,
+    EnvelopeFact,
+    ParticipantAdded,
+)
 from domain.signing import ProcessCreated, SigningFact
 
 
@@ -121,17 +129,35 @@ class Case:
         """The signings in the bundle by participant."""
         return {each.entry.stream: each.fact for each in self.happened if isinstance(each.fact, ProcessCreated)}
 
+    def participants(self) -> dict[UUID, int]:
+        """The places of all participants of the envelope, counted from 1, by participant."""
+        found: list[UUID] = []
+        for each in self.happened:
+            if isinstance(each.fact, EnvelopeCreated):
+                found += [slot.participant for slot in each.fact.participants]
+            elif isinstance(each.fact, ParticipantAdded):
+                found.append(each.fact.slot.participant)
+        return {who: place for place, who in enumerate(found, 1)}
+
     def wording(self) -> Wording:
-        """How participants and documents are called: as they are disclosed, else by their place."""
+        """How participants and documents are called: as they are disclosed, and by their place where that does not tell."""
         nameless = Wording(self.personal, {}, {})
         titles = {
             id: f"document {number}" if document.title is None else f"document {number} ({nameless.value(document.title)})"
             for number, (id, document) in enumerate(documents_of(self.happened).items(), 1)
         }
-        names = {who: nameless.value(created.name) for who, created in self.processes().items()}
-        return Wording(self.personal, {who: _told_apart(who, name, names) for who, name in names.items()}, titles)
-
-
-def _told_apart(who: UUID, name: str, names: Mapping[UUID, str]) -> str:
-    """A name, with its bearer's id where others are called the same: two may be, and all whose names are withheld are."""
-    return name if list(names.values()).count(name) == 1 and not name.startswith("[") else f"{name} ({who})"
+        disclosed = {
+            who: nameless.value(process.name)
+            for who, process in self.processes().items()
+            if isinstance(self.personal.get(process.name.commitment), Disclosed)
+        }
+        names = list(disclosed.values())
+        called = {
+            who: f"participant {place}"
+            if (name := disclosed.get(who)) is None
+            else name
+            if names.count(name) == 1
+            else f"{name} (participant {place})"
+            for who, place in self.participants().items()
+        }
+        return Wording(self.personal, called, titles)

@@ -67,12 +67,13 @@ main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; overflow-wra
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 1rem; } h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
 p { margin: .5rem 0; max-width: 48rem; } .loud { border-left: 4px solid var(--loud); background: var(--box); padding: .6rem .9rem; }
 code { font: .85em/1.5 ui-monospace, monospace; }
-table { width: 100%; border-collapse: collapse; margin: .75rem 0; font-size: .92rem; }
+table { width: 100%; border-collapse: collapse; margin: .75rem 0; font-size: .92em; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .75rem .4rem 0; border-top: 1px solid var(--line); white-space: pre-line; }
-thead th { color: var(--soft); font-weight: 600; border-top: 0; } th[scope=row] { width: 13rem; font-weight: 600; }
+thead th { color: var(--soft); font-weight: 600; border-top: 0; white-space: nowrap; }
+thead + tbody td:first-child { min-width: 13em; } thead + tbody td:last-child { min-width: 10em; } th[scope=row] { width: 13em; font-weight: 600; }
 @media (max-width: 40rem) {
   thead { position: absolute; clip-path: inset(50%); } tr { display: block; border-top: 1px solid var(--line); padding: .4rem 0; }
-  th, td { display: block; border: 0; padding: .1rem 0; } th[scope=row] { width: auto; }
+  th, td { display: block; border: 0; padding: .1rem 0; min-width: 0 !important; } th[scope=row] { width: auto; }
 }
 @media print { :root { color-scheme: light; --text: #000; --soft: #333; --page: #fff; --line: #999; --box: #fff; --loud: #000; }
   body { font-size: 9.5pt; } main { max-width: none; padding: 0; } tr, .loud { break-inside: avoid; } h2 { break-after: avoid; }

@@ -90,11 +90,11 @@ def _people(case: Case, wording: Wording) -> Iterator[Block]:
     processes = case.processes()
     for who, process in processes.items():
         yield Terms(list(_person(case, wording, who, process)))
-    created = case.created
-    others = [] if created is None else [slot for slot in created.participants if slot.participant not in processes]
+    others = {who: place for who, place in case.participants().items() if who not in processes}
     if others:
         yield Paragraph("Other participants of the envelope, whose processes are not in this bundle:")
-        yield Table(("Participant", "Number"), [(Code(str(slot.participant)), str(slot.number)) for slot in others])
+        yield Table(("Place", "Participant"), [(str(place), Code(str(who))) for who, place in others.items()])
+    created = case.created
     if created is not None and created.copies:
         yield Paragraph("Who was to get a copy:")
         rows = [(wording.value(copy.name), wording.value(copy.email)) for copy in created.copies]
@@ -102,6 +102,7 @@ def _people(case: Case, wording: Wording) -> Iterator[Block]:
 
 
 def _person(case: Case, wording: Wording, who: UUID, process: ProcessCreated) -> Iterator[tuple[str, str]]:
+    yield "Participant", str(case.participants().get(who, "not named by the envelope"))
     yield "Name", wording.value(process.name)
     for name, member in _PERSON:
         value = getattr(process, member)
@@ -111,7 +112,7 @@ def _person(case: Case, wording: Wording, who: UUID, process: ProcessCreated) ->
         yield "Further details", wording.value(process.details)
     if process.role is not None:
         yield "Role", process.role
-    yield "Participant", Code(str(who))
+    yield "Id", Code(str(who))
     yield "Number in the order", str(process.number)
     status = SigningStatus.CREATED
     for each in case.happened:
@@ -134,7 +135,7 @@ def _documents(case: Case, wording: Wording) -> Iterator[Block]:
         )
         for file in files
     ]
-    yield Table(("Document", "Pages", "SHA-256 of the file", "Where it is"), rows)
+    yield Table(("Document", "Pages", "SHA-256", "Where it is"), rows)
 
 
 def _called(file: File, wording: Wording) -> str:
@@ -152,11 +153,11 @@ def _called(file: File, wording: Wording) -> str:
 
 def _timeline(case: Case, wording: Wording) -> Iterator[Block]:
     yield Paragraph(
-        "Times are those of the server's clock when it recorded the entry. Who recorded it is the credential that was shown. How"
-        " something was observed is said where the entry says it; nothing is added."
+        "Times are those of the server's clock when it recorded the entry. Who recorded it is the credential that was shown; how"
+        " something was observed stands beside it where the entry says so. Nothing is added."
     )
     rows = [(_when(each), _what(each, wording), _how(each, wording)) for each in case.happened]
-    yield Table(("When, and position", "What happened", "Recorded by, and how it was observed"), rows)
+    yield Table(("Time", "What happened", "Recorded by"), rows)
 
 
 def _when(each: Happened) -> str:
@@ -206,7 +207,7 @@ def _witnesses(case: Case) -> str:
     witnessed = max(seal.size for seal in (case.seal, *case.earlier) if seal.cosignatures)
     late = [each.position for each in case.happened if each.position > witnessed]
     if late:
-        lines.append(f"Not yet witnessed: {len(late)} entries from position {late[0]} on.")
+        lines.append(f"Not yet witnessed: what stands from position {late[0]} on ({len(late)}).")
     lines.append("Whether these witnesses are enough, and whether they are witnesses at all, is for your policy to say.")
     return "\n".join(lines)
 
@@ -217,7 +218,7 @@ def _time(case: Case) -> str:
         return "Absent: no time-stamping authority vouches for any time; all times here are the server's own."
     lines = [f"{_position(stamp.size)}: {moment(stamp.time)} as the token says, asked for at {stamp.authority}."]
     if late := [each.position for each in case.happened if each.position > stamp.size]:
-        lines.append(f"No time-stamp covers the {len(late)} entries from position {late[0]} on.")
+        lines.append(f"Not covered: what stands from position {late[0]} on ({len(late)}).")
     lines.append("Whether that authority is to be believed is for the certificates that you trust to say.")
     return "\n".join(lines)
 

@@ -238,9 +238,10 @@ class Wording:
                     f"{who} was invited again, with a new token that is valid until {until}; the one before it no longer works."
                 )
             case InvitationDelivered():
-                return f"The invitation by {_CHANNELS[fact.channel]} was taken by the next mail system; that it was read is not known."
+                channel = _CHANNELS[fact.channel]
+                return f"The invitation of {who} by {channel} was taken by the next mail system; that it was read is not known."
             case InvitationBounced():
-                return f"The invitation could not be handed over: {_BOUNCES[fact.reason]}."
+                return f"The invitation of {who} could not be handed over: {_BOUNCES[fact.reason]}."
             case SessionOpened():
                 user = self.value(fact.user)
                 return f"{who} opened a signing session, having signed in as {user} at {moment(fact.signed_in_at)}."

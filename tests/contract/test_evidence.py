@@ -46,11 +46,11 @@ class Estate:
     def world(self) -> World:
         return self.client.world
 
-    def get(self, id: object, headers: Headers | None = None, **query: Any) -> httpx.Response:
+    def get(self, id: object, headers: Headers | None = None, /, **query: Any) -> httpx.Response:
         url = f"{self.world.url}/v1/evidence/{id}"
         return self.world.http.get(url, headers=self.client.headers if headers is None else headers, params=query)
 
-    def bundle(self, id: object = None, headers: Headers | None = None, **query: Any) -> bytes:
+    def bundle(self, id: object = None, headers: Headers | None = None, /, **query: Any) -> bytes:
         response = self.get(id or self.envelope, headers, **query)
         assert response.status_code == 200, response.text
         return response.content
@@ -157,9 +157,9 @@ def test_everybody_who_oversees_the_envelope_gets_the_same_bytes(estate: Estate)
         dealership(world, estate.client.tenant).admin("root").headers,
     ):
         # Appointing the admin made the log grow, and the bundle with it; but for what it stands in it is the same.
-        other = members(estate.bundle(headers=headers))
+        other = members(estate.bundle(None, headers))
         assert [name for name in ("entries.jsonl", "disclosures.jsonl") if other[name] != members(raw)[name]] == []
-    assert estate.bundle() == estate.bundle(headers=estate.key(KeyKind.PROJECT))
+    assert estate.bundle() == estate.bundle(None, estate.key(KeyKind.PROJECT))
 
 
 async def _admin(world: World, tenant: UUID) -> str:
@@ -199,7 +199,7 @@ def test_what_is_not_the_callers_is_answered_like_what_does_not_exist(estate: Es
 
 
 def test_who_only_signs_sees_the_values_of_the_envelope_and_of_the_own_process(estate: Estate) -> None:
-    raw = estate.bundle(headers=estate.signer(1))
+    raw = estate.bundle(None, estate.signer(1))
     own, other = map(str, estate.people)
     assert estate.judge(raw).verdict is Verdict.VALID
     for stream, path, shown in disclosures(raw):
@@ -218,10 +218,10 @@ def test_named_values_and_the_documents_are_left_out_on_request(estate: Estate) 
     withheld = {(stream, path) for stream, path, shown in found if shown == "withheld"}
     assert withheld == {(str(who), "/email"), (str(other), "/email"), (str(who), "/name")}
     assert b"@example.com" not in raw
-    for query in ({"withhold": "/emial"}, {"withhold": f"{uuid4()}:/email"}, {"withhold": "email"}, {"documents": "no"}):
-        refused = estate.get(estate.envelope, **query)
+    for field, text in (("withhold", "/emial"), ("withhold", f"{uuid4()}:/email"), ("withhold", "email"), ("documents", "no")):
+        refused = estate.get(estate.envelope, **{field: text})
         assert problem(refused) == (422, "validation-failed")
-        assert [fault["field"] for fault in refused.json()["errors"]] == list(query)
+        assert [fault["field"] for fault in refused.json()["errors"]] == [field]
 
 
 def test_what_was_erased_is_named_and_bundles_made_before_still_verify(world: World) -> None:
