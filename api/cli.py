@@ -14,6 +14,7 @@ from rich.console import Console
 from api import (
     cli_directory,
     cli_erase,
+    cli_evidence,
     cli_heads,
     cli_hold,
     cli_identity,
@@ -41,7 +42,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="An event-sourced signing ledger: API, followers, verification.",
 )
-for part in (cli_identity.app, cli_erase.app, cli_heads.app, cli_timestamp.app, cli_verify.app, cli_witness.app):
+for part in (
+    cli_identity.app,
+    cli_erase.app,
+    cli_evidence.app,
+    cli_heads.app,
+    cli_timestamp.app,
+    cli_verify.app,
+    cli_witness.app,
+):
     app.add_typer(part)
 app.add_typer(cli_directory.app, name="directory")
 app.add_typer(cli_hold.app, name="hold")
