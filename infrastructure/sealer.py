@@ -50,7 +50,8 @@ _LEAST_SECONDS: Final = 0.1
 #: Of more new entries than a batch it does not matter whether one is an end: they are sealed at once.
 _LOOK: Final = """
     SELECT sealing.size, sealing.alarm IS NOT NULL, log_head.position, EXISTS (
-        SELECT FROM public.log WHERE position > seen AND position <= least(log_head.position, seen + %(batch)s) AND type = ANY(%(ends)s))
+        SELECT FROM public.log WHERE sealing.alarm IS NULL AND position > seen
+        AND position <= least(log_head.position, seen + %(batch)s) AND type = ANY(%(ends)s))
     FROM public.sealing, public.log_head, greatest(sealing.size, %(looked)s) AS seen"""
 _TILES: Final = """
     SELECT level, index, content FROM unnest(%s::bigint[], %s::bigint[]) AS wanted(level, index)

@@ -250,6 +250,8 @@ def test_after_a_rotation_both_keys_sign_and_after_the_retirement_the_new_one(co
     assert seal(conn, folder) == HEAD
     note = parse_note((folder / "checkpoint").read_bytes())
     assert [each.id for each in note.signatures] == [old.key.id, new.key.id]
+    (folder / "log-1.retired").write_text(f"{old.key}\n")
+    assert [each.key for each in keys.signing()] == [old.key, new.key], "killed before it was at an end"
     keys.retire(old.key)
     assert judge(conn, folder)[-1] == HEAD, "what the old key has signed is still known"
     head = append(conn, envelopes(1, seed=9))
