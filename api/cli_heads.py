@@ -9,8 +9,9 @@ import typer
 
 from api.cli_context import fail, installation
 from infrastructure.clock import SystemClock
-from infrastructure.database import DatabaseUnavailable, async_pool
+from infrastructure.database import DatabaseUnavailable, async_pool, connect
 from infrastructure.heads import Heads, RecordedHeads, heads_follower
+from infrastructure.heads_anew import mend as mend_map
 from infrastructure.installation import Installation
 from infrastructure.invitation_mint import InvitationMint
 from infrastructure.ledger import Ledger
@@ -23,6 +24,12 @@ app = typer.Typer()
 
 @app.command()
 def heads(
+    mend: Annotated[
+        bool,
+        typer.Option(
+            "--mend", help="First make the kept map anew from the log, after fsck has found it damaged or it has stopped."
+        ),
+    ] = False,
     wait: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for it at most.")] = 600,
 ) -> None:
     """Records the heads of all streams in the log, unless nothing has happened since they were recorded last.
@@ -31,6 +38,9 @@ def heads(
     """
     with installation() as opened:
         try:
+            if mend:
+                with connect(opened.urls.owner) as conn:
+                    mend_map(conn)
             made = asyncio.run(_make(opened, wait))
         except DatabaseUnavailable as err:
             fail(str(err))

@@ -17,7 +17,7 @@ from domain.entry import format_time
 from domain.faults import FaultKind
 from domain.sealing import ledger_stream
 from infrastructure.fsck_sealed import SealedTree
-from infrastructure.heads_check import check_manifest
+from infrastructure.heads_anew import check_manifest
 from infrastructure.history import Columns, Head, History, Numbering
 from infrastructure.snapshot import BATCH, SnapshotError, snapshot
 from infrastructure.verification import NO_EXPECTATIONS, Expectations, Report

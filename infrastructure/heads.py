@@ -33,8 +33,9 @@ log = logging.getLogger(__name__)
 FOLLOWER: Final = "heads"
 BY: Final = Actor(ActorKind.FOLLOWER, FOLLOWER)
 
-#: Entries of one manifest: what one transaction takes in, and when a manifest does not wait for its time.
-PORTION: Final = 20_000
+#: Entries of one manifest: when it does not wait for its time, and what one transaction takes in. That is a second or two of work;
+#: a follower that were silent for longer than FROZEN_SECONDS would lose its connection.
+PORTION: Final = 10_000
 
 _ENTRIES_AT_ONCE: Final = 1_000
 _NODES_AT_ONCE: Final = 2_000
@@ -56,7 +57,7 @@ _LOAD: Final = "SELECT prefix, content FROM public.manifest_nodes WHERE prefix =
 _STORE: Final = """
     INSERT INTO public.manifest_nodes (prefix, content) SELECT * FROM unnest(%b::text[], %b::bytea[])
     ON CONFLICT (prefix) DO UPDATE SET content = excluded.content"""
-_ADD: Final = "INSERT INTO public.manifests (position, streams, root) VALUES (%s, %s, %s)"
+ADD: Final = "INSERT INTO public.manifests (position, streams, root) VALUES (%s, %s, %s)"
 _MARK: Final = """
     UPDATE public.manifests SET entry = (
         SELECT position FROM public.log WHERE stream = %s AND type = %s ORDER BY version DESC LIMIT 1
@@ -127,8 +128,8 @@ class ManifestMaker:
         try:
             with conn.transaction():
                 move(conn, {FOLLOWER: ""}, position, until)
-                root = _take_in(conn, _root_at(conn, position), _heads(conn, position, until))
-                conn.execute(_ADD, [until, root.rows, root.hash])
+                root = take_in(conn, _root_at(conn, position), _heads(conn, position, until))
+                conn.execute(ADD, [until, root.rows, root.hash])
                 # Crash point: up to here the map is that of the manifest before.
         except Overtaken:
             log.info("%s was moved by another process", FOLLOWER)
@@ -186,7 +187,8 @@ def _compare(entry: LogEntry) -> None:
         raise EntryError(f"entry {entry.position} does not say what its row says")
 
 
-def _take_in(conn: Connection, root: Part, heads: Collection[Head]) -> Part:
+def take_in(conn: Connection, root: Part, heads: Collection[Head]) -> Part:
+    """Moves the stored map of `root` on by some heads, in the caller's transaction; answers its root after. Raises HeadsError."""
     streams = [head.stream for head in heads]
     nodes: dict[str, bytes | None] = {}
     while wanted := missing(nodes, streams):

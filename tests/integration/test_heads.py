@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,6 +33,7 @@ from tests.conftest import ORIGIN
 from tests.histories import RecordedLog, Row
 from tests.integration.cutting_proxy import Cut, CuttingProxy
 from tests.integration.read_side import append, of_type
+from tests.integration.test_cli_directory import failed
 from tests.naive_heads import naive
 from tests.running import Person, Running, in_loop, running
 
@@ -355,17 +356,21 @@ async def test_fsck_computes_the_last_manifest_again(database: DatabaseUrls, tmp
 # At a terminal
 
 
-def test_countersign_heads_makes_one_itself_where_nobody_follows(database: DatabaseUrls, tmp_path: Path) -> None:
+Terminal = Callable[..., Result]
+
+
+@pytest.fixture
+def terminal(database: DatabaseUrls, tmp_path: Path) -> Terminal:
     keys = {"COUNTERSIGN_SECRET_KEY": b"s" * 32, "COUNTERSIGN_MASTER_KEY": b"m" * 32}
     settings = {name: b64encode(key).decode() for name, key in keys.items()}
     settings |= {"DATABASE_URL": database.owner, "COUNTERSIGN_DATA": str(tmp_path), "COUNTERSIGN_ORIGIN": ORIGIN}
+    return lambda *words: CliRunner().invoke(app, ["heads", *words], env=settings)
 
-    def run() -> Result:
-        return CliRunner().invoke(app, ["heads"], env=settings)
 
-    assert "nothing to record" in run().output
+def test_countersign_heads_makes_one_itself_where_nobody_follows(terminal: Terminal, database: DatabaseUrls) -> None:
+    assert "nothing to record" in failed(terminal())
     head = put(database, envelopes(2))
-    first = run()
+    first = terminal()
     assert first.exit_code == 0, first.output
     with connect(database.service) as conn:
         heads = heads_of(conn, head)
@@ -375,4 +380,20 @@ def test_countersign_heads_makes_one_itself_where_nobody_follows(database: Datab
         *("streams", str(len(heads))),
         *("root", naive(heads).hex()),
     ]
-    assert run().stdout == first.stdout
+    assert terminal().stdout == first.stdout
+
+
+def test_a_damaged_map_is_made_anew_from_the_log(terminal: Terminal, database: DatabaseUrls) -> None:
+    head = put(database, envelopes(4))
+    terminal()
+    with connect(database.owner) as conn:
+        conn.execute("UPDATE manifest_nodes SET content = substring(content FROM 2)")
+        put(database, envelopes(2, seed=2))
+        assert "Heads are no longer recorded: the stored node '' is damaged" in failed(terminal())
+        mended = terminal("--mend")
+        assert mended.exit_code == 0, mended.output
+        position = int(mended.stdout.split()[1])
+        assert position > head + 1
+        assert naive(heads_of(conn, position)).hex() in mended.stdout
+        with closing(fsck(database.service)) as report:
+            assert [fault.detail for fault in report.faults if fault.stream == OWN] == []

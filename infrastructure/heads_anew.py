@@ -1,15 +1,18 @@
-"""Whether the last heads manifest is that of the log: computed again from all entries, without the kept map."""
+"""The heads manifest computed anew from all entries, without the kept map: to check the last one, and to mend the map."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import psycopg
 
 from domain.entry import EntryError, decode
-from domain.heads import Head, map_of
+from domain.heads import NO_PART, Head, map_of
 from domain.sealing import ENDINGS, HeadsRecorded, ledger_stream
 from infrastructure.codec import CodecError, decode_fact
+from infrastructure.following import begin, log_position
+from infrastructure.heads import ADD, FOLLOWER, PORTION, take_in
 from infrastructure.snapshot import BATCH
 
 _FACT: Final = "SELECT position, entry FROM public.log WHERE stream = %s AND type = %s ORDER BY version DESC LIMIT 1"
@@ -61,3 +64,26 @@ def _heads(conn: psycopg.Connection[Any], position: int) -> Iterator[Head]:
         cursor.itersize = BATCH
         for row in cursor.execute(_HEADS, [list(ENDINGS), position], binary=True):
             yield Head(*row)
+
+
+def mend(conn: psycopg.Connection[Any]) -> int:
+    """Makes the kept map anew from the log and lets the follower go on from it; answers the position.
+
+    For after a damage: the map is derived from the log, and nothing of it is evidence. `conn` is the owner's, in autocommit.
+    """
+    with conn.transaction():
+        begin(conn, FOLLOWER)
+        conn.execute("SELECT FROM read.positions WHERE projection = %s FOR UPDATE", [FOLLOWER])
+        conn.execute("DELETE FROM public.manifest_nodes")
+        conn.execute("DELETE FROM public.manifests")
+        position, root = log_position(conn), NO_PART
+        heads = _heads(conn, position)
+        while some := list(islice(heads, PORTION)):
+            root = take_in(conn, root, some)
+        if root.rows:
+            conn.execute(ADD, [position, root.rows, root.hash])  # the follower records it
+        conn.execute(
+            "UPDATE read.positions SET position = %s, status = 'running', error = NULL WHERE projection = %s",
+            [position, FOLLOWER],
+        )
+    return position
