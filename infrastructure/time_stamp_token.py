@@ -140,7 +140,7 @@ def read_token(token: bytes) -> TokenForm:
     if kind.content != _SIGNED_DATA:
         raise TokenFormError("the token is no signed data")
     parts = list(signed.members())
-    version, digests, content = _take(parts, _INTEGER, _SET, _SEQUENCE, what="the signed data", more=True)
+    version, _, content = _take(parts, _INTEGER, _SET, _SEQUENCE, what="the signed data", more=True)
     rest = parts[3:]
     listed = rest.pop(0) if rest and rest[0].tag == _ZERO else None
     if rest and rest[0].tag == _ONE:
@@ -153,7 +153,7 @@ def read_token(token: bytes) -> TokenForm:
         parts[3] = _Element(_ZERO, _element(_ZERO, b"".join(certificates)), b"")
     inner = _element(_SEQUENCE, b"".join(part.raw for part in parts))
     der = _element(_SEQUENCE, kind.raw + _element(_ZERO, inner))
-    return TokenForm(der, certificates, _time(content), _named_by_signer(signers, digests))
+    return TokenForm(der, certificates, _time(content), _named_by_signer(signers))
 
 
 def _time(content: _Element) -> datetime:
@@ -175,7 +175,7 @@ def _time(content: _Element) -> datetime:
     return second.replace(microsecond=int((match[2] or b"0").ljust(6, b"0")[:6]))
 
 
-def _named_by_signer(signers: _Element, digests: _Element) -> tuple[tuple[str, bytes], ...]:
+def _named_by_signer(signers: _Element) -> tuple[tuple[str, bytes], ...]:
     """The hashes of the signer's certificate that the one SignerInfo's signed attributes hold."""
     (signer,) = _take(signers.members(), _SEQUENCE, what="the set of signers")
     version, _, digest, attributes, signature, _ = _take(
@@ -183,8 +183,6 @@ def _named_by_signer(signers: _Element, digests: _Element) -> tuple[tuple[str, b
     )
     if version.content != b"\1" or _algorithm(digest) not in _SIGNATURES.get(_algorithm(signature), ()):
         raise TokenFormError("the signer signs in a way that is not accepted")
-    if [_algorithm(each) for each in digests.members()] != [_algorithm(digest)]:
-        raise TokenFormError("the signed data names other digests than its signer's")
     named = []
     for attribute in attributes.members():
         kind, values = _take(attribute.members(), _OID, _SET, what="an attribute")

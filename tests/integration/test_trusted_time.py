@@ -132,6 +132,15 @@ def test_an_answer_to_something_else_is_refused(world: World, reason: Reason) ->
     refused(reason, lambda: verify_response(answer, request, (world.root.certificate,), policy))
 
 
+def test_a_token_that_was_not_simply_granted_is_refused(world: World) -> None:
+    request = request_for(CONTENT)
+    response = world.authority.answer(request.der)
+    status = response.index(b"\x30\x03\x02\x01\x00") + 4
+    for other in (1, 2, 5, 9):
+        changed = response[:status] + bytes((other,)) + response[status + 1 :]
+        refused(Reason.REFUSED, lambda changed=changed: verify_response(changed, request, (world.root.certificate,)))  # type: ignore[misc]
+
+
 def test_an_imprint_by_another_hash_is_refused(world: World) -> None:
     request = request_for(CONTENT)
     sha3_256 = bytes.fromhex("608648016503040208")
