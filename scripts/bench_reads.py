@@ -112,6 +112,8 @@ def main() -> int:
         print_machine(server)
         progress = stack.enter_context(Progress(console=console, transient=True))
         environment = {"DATABASE_URL": new_database(server, "reads"), variable("rate_limits"): "off"}
+        # No follower makes the manifest that a bundle of evidence would wait for.
+        environment[variable("evidence_wait_seconds")] = "0"
         data = Path(folder) / "ours"
         settings = Settings.read({**environment, variable("data"): str(data)})
         installation = stack.enter_context(open_installation(settings, console.print))

@@ -34,7 +34,10 @@ from infrastructure.database import DatabaseUrls, connect
 from infrastructure.following import Follower
 from infrastructure.installation import Installation
 from infrastructure.ledger import NO_ANSWER
+from infrastructure.log_keys import open_log_keys
 from infrastructure.notifications import LogListener
+from infrastructure.sealer import NAME as SEALER
+from infrastructure.sealer import Sealer
 from infrastructure.secrets import Keys
 from infrastructure.settings import Settings
 from projections.runner import Runner
@@ -303,6 +306,22 @@ def projecting(urls: DatabaseUrls) -> Iterator[None]:
     """Keeps the read models up to date."""
     listener = LogListener(urls.service)
     follower = Follower(urls.service, PROJECTIONS, Runner().step, listener)
+    listener.start()
+    follower.start()
+    try:
+        yield
+    finally:
+        follower.close()
+        listener.close()
+
+
+@contextmanager
+def sealing(world: World) -> Iterator[None]:
+    """Signs checkpoints of the log, to which it appends nothing."""
+    keys = open_log_keys(world.deps.settings, world.database, ORIGIN)
+    sealer = Sealer(keys, world.deps.settings.data, world.clock, checkpoint_seconds=0.1)
+    listener = LogListener(world.database.service)
+    follower = Follower(world.database.service, SEALER, sealer.step, listener, poll_seconds=0.1)
     listener.start()
     follower.start()
     try:

@@ -27,7 +27,7 @@ from infrastructure.settings import Settings
 from tests.conftest import Server
 from tests.contract.authorization.estate import VERSION, Estate, Headers, absent, bearer, found
 from tests.contract.authorization.rules import RULES, Who
-from tests.contract.partner_world import projecting, start
+from tests.contract.partner_world import projecting, sealing, start
 from tests.contract.signing_world import dealership
 
 BUILDS: Final = {
@@ -70,7 +70,7 @@ def test_every_operation_has_a_rule_and_every_rule_an_operation() -> None:
 def estate(server: Server, migrated_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     name = f"matrix_{uuid4().hex[:12]}"
     urls = server.create(name, migrated_template)
-    with start(urls, tmp_path_factory.mktemp("matrix")) as world, projecting(urls):
+    with start(urls, tmp_path_factory.mktemp("matrix"), evidence_wait_seconds=1) as world, projecting(urls), sealing(world):
         yield found(world)
     server.drop(name)
 
