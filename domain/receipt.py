@@ -251,7 +251,7 @@ class Gathering:
 
     def take(self, position: int, raw: bytes) -> None:
         """An entry's bytes; what is none is passed over, since whoever checks entries names that."""
-        if position not in self._positions and not any(stream in raw for stream in self._spelled):
+        if not self._receipts or (position not in self._positions and not any(stream in raw for stream in self._spelled)):
             return
         try:
             entry = decode(raw)
