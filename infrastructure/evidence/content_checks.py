@@ -1,6 +1,7 @@
 """Whether personal values and documents are those that the entries commit to, and what receipts say of the entries."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from domain.erasure import ErasedEntry, SubjectErased
@@ -42,7 +43,7 @@ def check_disclosures(case: Case) -> Finding:
         said.append(f"{withheld:,} withheld")
     finding = weigh(Check.DISCLOSURES, wrong, missing, ", ".join(said))
     named = tuple(Detail(_put(line), line.position, line.path) for line in set_aside)
-    return Finding(finding.check, finding.verdict, finding.reason, finding.details + named)
+    return replace(finding, details=finding.details + named)
 
 
 def _put(line: ErasedBy | Withheld) -> str:
@@ -99,7 +100,7 @@ def check_files(case: Case) -> Finding:
         Check.FILES, wrong, missing, f"{counted(len(content.documents), 'document')} as the entries name them{withheld}"
     )
     named_withheld = tuple(Detail(f"the document {name} is withheld", named.get(name), name) for name in content.withheld)
-    return Finding(finding.check, finding.verdict, finding.reason, finding.details + named_withheld)
+    return replace(finding, details=finding.details + named_withheld)
 
 
 def check_receipts(case: Case, receipts: Sequence[ReceiptText], size: int) -> Finding:

@@ -1,6 +1,7 @@
 """Whose log it is, who has seen it, since when it exists, and whether the entries stand in it."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
@@ -69,7 +70,14 @@ def check_checkpoints(content: Content, policy: Policy) -> tuple[dict[int, Accep
     if last is not None:
         accepted[last.checkpoint.size] = last
     signed = f"the ledger's key signed {counted(len(accepted), 'checkpoint')}, the last of size {max(accepted, default=0):,}"
-    return accepted, weigh(Check.CHECKPOINT, wrong, (), signed)
+    finding = weigh(Check.CHECKPOINT, wrong, (), signed)
+    strangers = [
+        Detail(f"{name} has a signature by {stranger.name!r}, a key that the policy does not have: it says nothing", name=name)
+        for size, each in accepted.items()
+        for name in ("checkpoint" if each is last else f"checkpoints/{size}",)
+        for stranger in each.note.unknown
+    ]
+    return accepted, replace(finding, details=(*finding.details, *strangers))
 
 
 def _open(raw: bytes, name: str, ledger: str, policy: Policy, wrong: list[Detail]) -> Accepted | None:
