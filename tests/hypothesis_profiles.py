@@ -1,4 +1,7 @@
-"""How thoroughly hypothesis searches: `dev` on a developer's machine, `ci` where CI is set, or as HYPOTHESIS_PROFILE says."""
+"""How thoroughly hypothesis searches: `dev` on a developer's machine, `ci` where CI is set, or as HYPOTHESIS_PROFILE says.
+
+`long` is for a night: the others keep the whole run short enough that people wait for it.
+"""
 
 import os
 
@@ -8,5 +11,6 @@ from hypothesis import HealthCheck, settings
 _COMMON = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 
 settings.register_profile("dev", _COMMON, max_examples=50)
-settings.register_profile("ci", _COMMON, max_examples=200)
+settings.register_profile("ci", _COMMON, max_examples=80)
+settings.register_profile("long", _COMMON, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))

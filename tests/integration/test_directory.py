@@ -126,7 +126,7 @@ def record(log: RecordedLog, stream: UUID, commands: Sequence[DirectoryCommand])
 
 
 @pytest.mark.usefixtures("database")
-@settings(max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(commands=st.lists(machine.commands, min_size=5, max_size=40), furniture=machine.furnished, batch=st.integers(1, 9))
 def test_the_read_model_shows_what_the_decider_knows_however_it_was_made(
     database: DatabaseUrls, commands: list[DirectoryCommand], furniture: Sequence[DirectoryCommand], batch: int

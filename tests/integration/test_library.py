@@ -307,7 +307,7 @@ def rows(database: DatabaseUrls) -> list[Any]:
 
 
 # The log only grows, so an example cannot be run again on what it began with: no reuse, no shrinking.
-@settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=st.lists(st.integers(0, 10_000), min_size=20, max_size=80), batch=st.integers(1, 30), kept=st.integers(1, 50))
 def test_the_library_shows_what_the_deciders_know_however_it_was_made(
     database: DatabaseUrls, acts: list[int], batch: int, kept: int

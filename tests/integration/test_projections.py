@@ -233,7 +233,7 @@ async def check_template(conn: AsyncConnection, log: RecordedLog, it: UUID, stat
 
 @pytest.mark.usefixtures("owner")
 # The log only grows, so an example cannot be run again on what it began with: no reuse, no shrinking.
-@settings(max_examples=25, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     acts=st.lists(st.tuples(st.integers(0, 15), st.integers(0, 1000)), min_size=20, max_size=80),
     batch=st.integers(1, 30),

@@ -86,19 +86,19 @@ def anything() -> Iterator[Anything]:
     found.close()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(token=st.text() | st.text("abAB01-_.=", max_size=40) | st.binary().map(lambda raw: raw.decode("latin-1")))
 def test_no_text_is_a_token(anything: Anything, token: str) -> None:
     assert not anything.verify(token)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(header=st.binary(max_size=60), claims=st.binary(max_size=60), signature=st.binary(max_size=60))
 def test_no_bytes_make_a_token(anything: Anything, header: bytes, claims: bytes, signature: bytes) -> None:
     assert not anything.verify(".".join(map(part, (header, claims, signature))))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(header=st.dictionaries(HEADER_MEMBER, JSON, max_size=3), claims=st.dictionaries(CLAIM, JSON, max_size=3))
 def test_whatever_an_issuer_signs_is_taken_or_refused(anything: Anything, header: dict[str, Any], claims: dict[str, Any]) -> None:
     """Signed with the issuer's own key: what is wrong with it cannot be left to the signature."""
@@ -108,7 +108,7 @@ def test_whatever_an_issuer_signs_is_taken_or_refused(anything: Anything, header
     assert not held or (isinstance(content["sub"], str) and content["iss"] == anything.issuer.url)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 @given(data=st.data())
 def test_no_mutation_of_a_token_is_accepted(anything: Anything, data: st.DataObject) -> None:
     token = anything.issuer.token(RSA, "RS256")

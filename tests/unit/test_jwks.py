@@ -284,7 +284,7 @@ JSON = st.recursive(
 MEMBER = st.sampled_from(["kty", "crv", "n", "e", "x", "y", "kid", "use", "key_ops", "alg", "d", "k"])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.lists(st.dictionaries(MEMBER, JSON, max_size=8) | JSON, max_size=4) | JSON)
 def test_any_document_gives_keys_or_our_error(listed: object) -> None:
     for document in (listed, {"keys": listed}):
@@ -294,7 +294,7 @@ def test_any_document_gives_keys_or_our_error(listed: object) -> None:
             continue
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 @given(MEMBER, JSON)
 def test_any_change_of_a_key_gives_a_key_or_none(member: str, value: object) -> None:
     for item in (jwk(RSA, "k1"), jwk(EC, "k2"), jwk(ED, "k3")):

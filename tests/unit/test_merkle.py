@@ -31,6 +31,8 @@ from tests.naive_tree import LEAVES, MOST
 
 OTHER = bytes(range(32))
 SIZES = range(1, MOST + 1)
+#: Where every proof is tried with everything that may be wrong with it: each bit pattern of a right edge once or more.
+FEWER_SIZES = (*range(1, 34), *range(61, 68), 96, 127, 128, 129, MOST)
 
 
 def nodes_of(size: int) -> dict[Node, bytes]:
@@ -100,8 +102,8 @@ def test_leaf_by_leaf_every_root_to_130_is_that_of_the_definition() -> None:
         assert len(tree.hashes) == size.bit_count()
 
 
-def test_a_batch_from_every_size_to_every_size_gives_the_same_tree_and_the_nodes_it_completed() -> None:
-    for before in range(MOST):
+def test_a_batch_from_a_size_to_every_size_gives_the_same_tree_and_the_nodes_it_completed() -> None:
+    for before in (0, *FEWER_SIZES[:-1]):
         for after in range(before, MOST + 1):
             tree = CompactRange(before, [NODES[node] for node in cover(0, before)])
             runs = tree.extend(LEAVES[before:after])
@@ -212,8 +214,8 @@ def test_a_plan_names_only_nodes_that_the_tree_has() -> None:
 # --- proofs that do not -----------------------------------------------------------------------------------------
 
 
-def test_every_inclusion_proof_to_130_is_refused_with_a_hash_flipped_dropped_added_or_swapped() -> None:
-    for size in SIZES:
+def test_every_inclusion_proof_is_refused_with_a_hash_flipped_dropped_added_or_swapped() -> None:
+    for size in FEWER_SIZES:
         root = naive_tree.root(0, size)
         for index in range(size):
             leaf, proof = LEAVES[index], made_inclusion(index, size)
@@ -226,8 +228,8 @@ def test_every_inclusion_proof_to_130_is_refused_with_a_hash_flipped_dropped_add
             assert not includes(index, size, proof, leaf, OTHER)
 
 
-def test_every_consistency_proof_to_130_is_refused_with_a_hash_flipped_dropped_added_or_swapped() -> None:
-    for new in SIZES:
+def test_every_consistency_proof_is_refused_with_a_hash_flipped_dropped_added_or_swapped() -> None:
+    for new in FEWER_SIZES:
         for old in range(1, new + 1):
             roots, proof = (naive_tree.root(0, old), naive_tree.root(0, new)), made_consistency(old, new)
             for wrong in misshapen(proof):
@@ -262,11 +264,11 @@ def test_every_bit_of_a_consistency_proof_and_its_roots_counts() -> None:
 
 def test_at_every_other_index_and_size_an_inclusion_proof_holds_only_where_the_definition_leads_to_the_root() -> None:
     """The root alone fixes neither: the last of two leaves has the path of the last of three. With the size, it fixes the index."""
-    for size in range(1, 33):
+    for size in range(1, 20):
         root = naive_tree.root(0, size)
         for index in range(size):
             leaf, proof = LEAVES[index], made_inclusion(index, size)
-            for other_size in range(1, 35):
+            for other_size in range(1, 22):
                 for other in range(other_size):
                     same = naive_tree.root_by(leaf, other, other_size, proof) == root
                     assert includes(other, other_size, proof, leaf, root) is same
@@ -274,10 +276,10 @@ def test_at_every_other_index_and_size_an_inclusion_proof_holds_only_where_the_d
 
 
 def test_at_every_other_pair_of_sizes_a_consistency_proof_holds_only_where_the_definition_leads_to_both_roots() -> None:
-    for new in range(1, 27):
+    for new in range(1, 19):
         for old in range(1, new + 1):
             roots, proof = (naive_tree.root(0, old), naive_tree.root(0, new)), made_consistency(old, new)
-            for other_new in range(1, 29):
+            for other_new in range(1, 21):
                 for other_old in range(1, other_new + 1):
                     same = naive_tree.roots_by(other_old, other_new, proof, roots[0]) == roots
                     assert continues(other_old, other_new, proof, *roots) is same

@@ -15,7 +15,7 @@ import pytest
 from domain.placement import Box, PageSize
 from infrastructure import pdf, pdf_child
 from infrastructure.pdf import MAX_WANTED, MAX_WANTED_LENGTH, PdfLimits, TextPlace, TextPlaces, UnusablePdf, find_text
-from tests.shared_data import shared
+from tests.shared_data import shared, some
 
 
 def document(*drawn: str, font: pikepdf.Dictionary | None = None, **page: Any) -> bytes:
@@ -324,7 +324,7 @@ def test_the_largest_answer_of_the_child_is_read() -> None:
 @pytest.mark.parametrize("folder", ["active", "benign", "encrypted", "handmade", "malformed", "signed"])
 def test_files_made_by_others_are_searched_or_refused(folder: str) -> None:
     """Nothing hangs, and what is found lies on its page."""
-    files = [path.read_bytes() for path in sorted((shared("pdf-corpus") / folder).rglob("*.pdf"))]
+    files = [path.read_bytes() for path in some(sorted((shared("pdf-corpus") / folder).rglob("*.pdf")), 5)]
     assert files
 
     async def search(data: bytes) -> str:

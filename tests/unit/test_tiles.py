@@ -1,5 +1,6 @@
 """Tiles and bundles: paths, which of them a tree has, what is in them."""
 
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -42,6 +43,7 @@ LEAVES = [leaf_hash(number.to_bytes(4, "big")) for number in range(SIZE)]
 RUNS = CompactRange().extend(LEAVES)
 
 
+@functools.cache
 def content(size: int) -> dict[Tile, bytes]:
     """Every tile of the tree of the first `size` leaves: at each level the roots of the full tiles below."""
     made: dict[Tile, bytes] = {}
@@ -213,13 +215,13 @@ def test_a_tile_that_has_become_full_serves_for_the_partial_one() -> None:
 
 def test_the_tiles_of_a_growing_tree_are_made_from_its_partial_tiles_and_the_new_leaves() -> None:
     for old in SOME_SIZES:
-        before = content(old)
+        before, small = content(old), CompactRange()
+        small.extend(LEAVES[:old])
         kept = {tile: before[tile] for tile in edge(old)}
         assert kept.keys() == {tile for tile in before if tile.width < 256}
         for new in SOME_SIZES:
             if old <= new:
-                tree = CompactRange()
-                tree.extend(LEAVES[:old])
+                tree = CompactRange(old, small.hashes)
                 added, after = grow(tree.extend(LEAVES[old:new]), kept), content(new)
                 assert added == {tile: after[tile] for tile in tiles(new, old)}
 
