@@ -9,6 +9,7 @@ from domain.entry import Entry, decode
 from domain.ids import parse_uuid
 from infrastructure.database import connect
 from infrastructure.fsck import fsck
+from infrastructure.heads import FOLLOWER as HEADS  # it records heads at intervals, so it may stay behind
 from infrastructure.verification import Expectations
 from scripts.crash_clients import Memory, Violation
 
@@ -74,7 +75,7 @@ class Judge:
             raise Violation("\n".join(faults))
 
     def judge_reads(self, seconds: float) -> None:
-        """The read models say what the log says, and no invitation is left to be noted; waits for the followers."""
+        """The read models say what the log says, no invitation is left to be noted, and all is sealed; waits for the followers."""
         deadline = time.monotonic() + seconds
         while faults := self._check_reads():
             if time.monotonic() > deadline:
@@ -84,7 +85,9 @@ class Judge:
     def _check_reads(self) -> list[str]:
         with connect(self._url) as conn:
             behind = conn.execute(
-                "SELECT projection FROM read.positions, log_head WHERE positions.position < log_head.position"
+                "SELECT projection FROM read.positions, log_head WHERE positions.position < log_head.position AND projection <> %s"
+                " UNION ALL SELECT coalesce('the sealer refuses: ' || alarm, 'the sealer') FROM sealing, log_head WHERE size < position",
+                [HEADS],
             ).fetchall()
             statuses = dict(conn.execute("SELECT id, status FROM read.envelopes").fetchall())
         if behind:
