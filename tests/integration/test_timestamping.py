@@ -305,6 +305,11 @@ async def test_a_token_on_demand_waits_for_nothing(
             assert newest is not None
             assert newest.authority == second.url
         assert len(await world.recorded()) == 3
+        await world.news()
+        with pytest.raises(RecorderUnavailable):
+            await world.timestamping(ledger=FaultyLedger(world.run, [("before", RecorderUnavailable("lost"))])).stamp_now()
+        kept = await stamps.stamp_now()
+        assert [entry.data["token"] for entry in await world.recorded()][3:] == [kept.token_sha256]
 
 
 CHANGES = (
