@@ -180,15 +180,17 @@ class EvidenceWorld(RecordedLog):
         stamped: Mapping[int, datetime] | None = None,
         withheld: Collection[tuple[int, str]] = (),
         withheld_documents: Collection[str] = (),
+        streams: Collection[UUID] | None = None,
     ) -> Content:
         """What the ledger gives out about an envelope or one of its processes: entries, and proofs to the checkpoint of `size`.
 
         `earlier` are sizes of further checkpoints, `stamped` the times at which checkpoints were stamped, by size; `withheld`
-        are positions and paths of personal values, `withheld_documents` the SHA-256 of documents.
+        are positions and paths of personal values, `withheld_documents` the SHA-256 of documents; `streams` are others than those
+        that the bundle says it is about.
         """
         size = size or len(self.rows)
         rows = self.rows[:size]
-        streams = self.streams(envelope, process)
+        streams = self.streams(envelope, process) if streams is None else streams
         chosen = [row for row in rows if row.stream in streams]
         disclosures = list(self._disclosed(rows, chosen, withheld))
         heads = self._heads(rows, streams)
