@@ -4,6 +4,7 @@ import io
 import json
 import time
 import zipfile
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +15,9 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from typer.testing import CliRunner, Result
 
+from api.cli_evidence import app
 from domain.actor import Actor, ActorKind, Mode
 from domain.envelope import Envelope
 from domain.faults import Verdict
@@ -253,6 +256,22 @@ def test_a_pdf_that_was_altered_is_not_given_out_and_one_that_is_gone_is_named(w
         stored.write_bytes(whole)
     assert estate.judge(raw).verdict is Verdict.INDETERMINATE
     assert "not stored any more" in members(raw)["report.txt"].decode()
+
+
+def test_an_operator_takes_the_same_bytes_away_at_a_terminal(estate: Estate, tmp_path: Path) -> None:
+    keys = {"COUNTERSIGN_SECRET_KEY": b64encode(b"s" * 32).decode(), "COUNTERSIGN_MASTER_KEY": b64encode(b"m" * 32).decode()}
+    where = {"DATABASE_URL": estate.world.database.owner, "COUNTERSIGN_DATA": str(estate.world.deps.settings.data)}
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(app, words, env={**where, **keys})
+
+    target = tmp_path / "bundle.zip"
+    made = run(str(estate.envelope), "--out", str(target))
+    assert (made.exit_code, target.read_bytes()) == (0, estate.bundle()), made.output
+    assert "the heads manifest covers positions up to" in made.stderr
+    refused = run(str(estate.envelope), "--out", str(target), "--withhold", "/emial", "--no-documents")
+    assert (refused.exit_code, list(tmp_path.iterdir())) == (1, [target])
+    assert "names no personal value" in refused.stderr
 
 
 def test_without_a_sealer_there_is_no_bundle_and_the_answer_says_what_to_do(database: DatabaseUrls, tmp_path: Path) -> None:
