@@ -306,9 +306,15 @@ async def test_a_token_on_demand_waits_for_nothing(
             assert newest.authority == second.url
         assert len(await world.recorded()) == 3
         await world.news()
+        lost = RecorderUnavailable("lost")
+        faulty = FaultyLedger(
+            world.run, [("never", lost), ("before", lost)]
+        )  # the first is the last token's entry, which is there
         with pytest.raises(RecorderUnavailable):
-            await world.timestamping(ledger=FaultyLedger(world.run, [("before", RecorderUnavailable("lost"))])).stamp_now()
+            await world.timestamping(ledger=faulty).stamp_now()
+        assert len(await world.recorded()) == 3
         kept = await stamps.stamp_now()
+        assert len(world.responder.queries) == 3
         assert [entry.data["token"] for entry in await world.recorded()][3:] == [kept.token_sha256]
 
 
