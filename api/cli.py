@@ -25,6 +25,7 @@ from api import (
     cli_witness,
 )
 from api.cli_context import fail, installation
+from api.cli_keys import auditors_policy
 from api.demo import DemoFailed, Server, answers, own_server
 from api.demo import run as run_demo
 from api.serving import run as run_process
@@ -34,6 +35,7 @@ from infrastructure.clock import SystemClock
 from infrastructure.database import DatabaseUrls, async_pool
 from infrastructure.identity import Identity
 from infrastructure.installation import Installation
+from infrastructure.log_keys import open_log_keys
 from infrastructure.settings import Settings, variable
 
 app = typer.Typer(
@@ -111,7 +113,10 @@ def demo(
                 base_url = stack.enter_context(own_server(console))
             if tenant is None or key is None:
                 tenant, key = asyncio.run(_demo_tenant(opened))
-            run_demo(Server(base_url, tenant, key, outbox or opened.settings.data / "outbox"), console)
+            data = opened.settings.data
+            # Of a server elsewhere the policy is not known here: it must not come from the server itself.
+            policy = None if url else auditors_policy(opened.settings, open_log_keys(opened.settings, opened.urls, opened.origin))
+            run_demo(Server(base_url, tenant, key, outbox or data / "outbox", data / "demo", policy), console)
     except DemoFailed as err:
         fail(f"The demonstration failed: {err}")
 

@@ -23,7 +23,7 @@ from infrastructure.ledger import NO_ANSWER, Ledger
 from infrastructure.log_keys import LastKey, LogKeys, open_log_keys, record_keys
 from infrastructure.sealer import resume as take_alarm_back
 from infrastructure.secrets import SecretError
-from infrastructure.settings import variable
+from infrastructure.settings import Settings, variable
 from infrastructure.signing_keys import generate
 
 T = TypeVar("T")
@@ -89,21 +89,22 @@ def retire(id: KeyId) -> None:
 def policy() -> None:
     """Prints the policy (C2SP tlog-policy) that an auditor keeps: the ledger's keys, its witnesses and their quorum."""
     with _opened() as (opened, keys):
-        settings = opened.settings
         try:
-            witnesses = (
-                Policy((), (), (), NONE) if settings.witness_policy is None else read_witness_policy(settings.witness_policy)
-            )
+            text = auditors_policy(opened.settings, keys)
         except WitnessPolicyError as err:
             fail(str(err))
-        logs = tuple(Log(each.key, f"{settings.base_url}/ledger") for each in keys.signing())
         recorded = _run(opened, lambda ledger: _state(ledger, keys))
     for key in sorted(recorded.retired):
         print(f"# For checkpoints from before it was retired: log {key}")
-    print(
-        format_policy(Policy(logs, witnesses.witnesses, witnesses.groups, witnesses.quorum)).decode("utf-8", "surrogateescape"),
-        end="",
-    )
+    print(text.decode("utf-8", "surrogateescape"), end="")
+
+
+def auditors_policy(settings: Settings, keys: LogKeys) -> bytes:
+    """The ledger's keys that sign now, and the witnesses and the quorum of its settings; raises WitnessPolicyError."""
+    path = settings.witness_policy
+    witnesses = Policy((), (), (), NONE) if path is None else read_witness_policy(path)
+    logs = tuple(Log(each.key, f"{settings.base_url}/ledger") for each in keys.signing())
+    return format_policy(Policy(logs, witnesses.witnesses, witnesses.groups, witnesses.quorum))
 
 
 @app.command()

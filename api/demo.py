@@ -28,7 +28,10 @@ from urllib.parse import urlsplit
 import pikepdf
 from rich.console import Console
 
+from api.cli_receipt import read_receipts
+from domain.faults import Verdict
 from domain.ids import ProcessId, parse_uuid, typed_id
+from infrastructure.evidence import Trust, verify
 
 #: How long an invitation may take from the command to the outbox.
 INVITATION_SECONDS: Final = 20.0
@@ -43,12 +46,18 @@ class DemoFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where the API answers, with a credential of the partner surface, and the folder of its invitations."""
+    """Where the API answers, with a credential of the partner surface, and the folder of its invitations.
+
+    `policy` is what an auditor would have of the ledger from elsewhere (C2SP tlog-policy); without it nothing can be verified. What the
+    demonstration leaves behind goes to `folder`.
+    """
 
     base_url: str
     tenant: str
     key: str
     outbox: Path
+    folder: Path
+    policy: bytes | None
 
 
 @dataclass
@@ -58,13 +67,18 @@ class Client:
     server: Server
     console: Console
     seen: dict[str, dict[str, Any]] = field(default_factory=dict)
+    invitations: list[Path] = field(default_factory=list)
 
     def call(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Any:
         """The `data` of a partner answer, or the whole answer of another surface; DemoFailed for an error."""
-        credentials = {"X-Tenant-Signly": self.server.tenant, "X-Auth-Signly": self.server.key}
-        sent = {"Content-Type": "application/json", **(credentials if headers is None else headers)}
+        sent = {"Content-Type": "application/json", **(self.credentials if headers is None else headers)}
         answer = _request(method, self.server.base_url + path, None if body is None else json.dumps(body).encode(), sent)
         return answer["data"] if "data" in answer and "success" in answer else answer
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The headers of the partner surface."""
+        return {"X-Tenant-Signly": self.server.tenant, "X-Auth-Signly": self.server.key}
 
     def timeline(self, document: str) -> None:
         """Prints the events that came since the last look."""
@@ -90,6 +104,7 @@ def run(server: Server, console: Console) -> None:
     if status != "COMPLETED":
         raise DemoFailed(f"the document is {status}, not COMPLETED")
     _prove(client, console, document)
+    _take_away(client, console, document)
 
 
 def _publish(client: Client, console: Console) -> tuple[str, list[dict[str, Any]]]:
@@ -122,6 +137,7 @@ def _publish(client: Client, console: Console) -> tuple[str, list[dict[str, Any]
 def _sign(client: Client, console: Console, document: str, participant: dict[str, Any], number: int, count: int) -> None:
     console.print(f"\n[bold]{number + 2}. Participant {number} of {count}[/] finds the invitation and signs")
     session, token, mail = _invitation(client.server.outbox, participant["participantId"])
+    client.invitations.append(mail)
     console.print(f"    invitation {mail.name}", highlight=False)
     answer = client.call(
         "POST",
@@ -152,21 +168,44 @@ def _prove(client: Client, console: Console, document: str) -> None:
     events = client.call("GET", f"/v1/events/{document}")
     streams = check_chain(events)
     check_order(events)
-    console.print("\n[bold]What was proved[/], from the answers of the API alone")
+    console.print("\n[bold]5. What the answers of the API alone prove[/]")
     console.print(
         f"  • {len(events)} events in {len(streams)} chains: each hash is that of the event's own bytes, and each names"
     )
     console.print("    the hash before it, from version 1 on. Changing, removing or swapping one would break its chain.")
     console.print("  • The second participant's invitation comes after the first one's completion.")
-    console.print("[bold]What was not proved[/]")
-    console.print("  • That nobody keeps another version of these chains: for that, compare a head below with one that")
-    console.print("    somebody else kept, for instance in the invitations. Nothing has witnessed this log yet.")
-    console.print("  • Who the participants are: each showed the token of an invitation, no more.")
-    console.print("  • When it happened, by any clock but this server's.")
-    console.print("[bold]Heads[/]")
-    for stream, (version, leaf) in streams.items():
-        console.print(f"  {stream} version {version}  {leaf}", highlight=False)
-    console.print("\nThe whole log: .venv/bin/countersign fsck, … export FILE, … verify FILE.")
+
+
+def _take_away(client: Client, console: Console, document: str) -> None:
+    """Fetches the evidence as one file and verifies it as somebody would who has nothing else of the server."""
+    server = client.server
+    console.print("\n[bold]6. The evidence[/] is taken away as one file, and verified without the server")
+    server.folder.mkdir(parents=True, exist_ok=True)
+    bundle = server.folder / f"evidence-{document}.zip"
+    bundle.write_bytes(_fetch("GET", f"{server.base_url}/v1/evidence/{document}", None, client.credentials))
+    console.print(f"    {bundle} ({bundle.stat().st_size:,} bytes; report.html in it is to be read first)", highlight=False)
+    if server.policy is None:
+        console.print(
+            "    To verify it, ask its operator for the policy: countersign verify FILE --policy POLICY", highlight=False
+        )
+        return
+    policy = server.folder / "policy.txt"
+    policy.write_bytes(server.policy)
+    receipts = read_receipts([str(mail) for mail in client.invitations])
+    with bundle.open("rb") as file:
+        judgement = verify(file, Trust(server.policy, receipts=receipts))
+    for finding in judgement.findings:
+        console.print(
+            f"    {finding.check.value:<13} {finding.verdict.value:<14} {finding.reason}", highlight=False, markup=False
+        )
+    console.print("[bold]What that does not prove[/]")
+    for line in judgement.absent:
+        console.print(f"  • {line}", highlight=False, markup=False)
+    console.print("  • who the participants are: each showed the token of an invitation, no more")
+    if judgement.verdict is not Verdict.VALID:
+        raise DemoFailed(f"the evidence is {judgement.verdict.value}")
+    console.print(f"\nThe same again: .venv/bin/countersign verify {bundle} --policy {policy}", highlight=False)
+    console.print("The whole log:  .venv/bin/countersign fsck, … export FILE, … verify FILE.")
 
 
 def check_chain(events: Sequence[dict[str, Any]]) -> dict[str, tuple[int, str]]:
@@ -209,10 +248,15 @@ def _agreement() -> bytes:
 
 
 def _request(method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Any:
+    return json.loads(_fetch(method, url, body, headers))
+
+
+def _fetch(method: str, url: str, body: bytes | None, headers: dict[str, str]) -> bytes:
     request = urllib.request.Request(url, data=body, method=method, headers=headers)  # noqa: S310 the server's own URL
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return json.load(answer)
+            content: bytes = answer.read()
+            return content
     except urllib.error.HTTPError as err:
         raise DemoFailed(f"{method} {urlsplit(url).path} was answered {err.code}: {err.read().decode(errors='replace')}") from err
     except OSError as err:
