@@ -77,12 +77,12 @@ def _lines(judgement: Judgement) -> Iterator[str]:
 
 
 def _sentence(judgement: Judgement) -> str:
-    if judgement.as_of is None:
+    if judgement.ledger is None:
         return "this is no bundle of evidence."
     about = f"the envelope {judgement.envelope}"
     if judgement.process is not None:
         about = f"the process {judgement.envelope}-{judgement.process}"
-    reached = ", ".join(_reached(judgement.as_of))
+    reached = "" if judgement.as_of is None else ", ".join(_reached(judgement.as_of))
     match judgement.verdict:
         case Verdict.VALID:
             return f"{about} of the ledger {judgement.ledger!r}, {reached}."
@@ -101,8 +101,7 @@ def _named(judgement: Judgement, verdict: Verdict) -> str:
 
 def _reached(as_of: AsOf) -> Iterator[str]:
     yield f"as of position {as_of.position if as_of.complete is None else as_of.complete:,}"
-    if as_of.size is not None:
-        yield f"checkpoint of size {as_of.size:,}"
+    yield f"checkpoint of size {as_of.size:,}"
     yield f"cosigned by {', '.join(as_of.cosigners)}" if as_of.cosigners else "cosigned by no witness"
     if as_of.existed_before is not None:
         yield f"existed before {format_time(as_of.existed_before)}"

@@ -81,11 +81,7 @@ def counted(number: int, what: str, several: str = "") -> str:
 def in_order(findings: Iterable[Finding], checks: Collection[Check]) -> tuple[Finding, ...]:
     """One finding for each of `checks`, in their order: a check without one was not reached."""
     found = {finding.check: finding for finding in findings}
-    return tuple(
-        found.get(check, Finding(check, Verdict.INDETERMINATE, NOT_REACHED))
-        for check in Check
-        if check in checks or check in found
-    )
+    return tuple(found.get(check, Finding(check, Verdict.INDETERMINATE, NOT_REACHED)) for check in Check if check in checks)
 
 
 def whole(findings: Iterable[Finding]) -> Verdict:

@@ -44,23 +44,26 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class AsOf:
-    """What the evidence reaches to. None where that was not established.
+    """What the evidence reaches to, if nothing in it is invalid. None where that was not established.
 
     `position` is that of the last entry, `size` that of the checkpoint, `complete` the position up to which no entry is
     missing, `witnessed` that up to which a quorum has seen the log; all entries `existed_before` a time.
     """
 
     position: int
-    size: int | None = None
-    cosigners: tuple[str, ...] = ()
-    witnessed: int | None = None
-    complete: int | None = None
-    existed_before: datetime | None = None
+    size: int
+    cosigners: tuple[str, ...]
+    witnessed: int | None
+    complete: int | None
+    existed_before: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What was found. `ledger`, `envelope`, `process` and `as_of` are None, and `counts` is empty, if there is no bundle at all."""
+    """What was found. `ledger`, `envelope` and `process` are None, and `counts` is empty, if there is no bundle at all.
+
+    `as_of` is None if the whole is invalid.
+    """
 
     findings: tuple[Finding, ...]
     ledger: str | None
@@ -86,7 +89,8 @@ def verify(file: BinaryIO, trust: Trust, progress: Progress = lambda done, total
     run = _Run(content, trust)
     findings = in_order(run.findings(), checks)
     about = (content.ledger, content.envelope, content.process)
-    return Judgement(findings, *about, _counts(content), run.as_of(), tuple(run.absent()))
+    as_of = None if whole(findings) is Verdict.INVALID else run.as_of()
+    return Judgement(findings, *about, _counts(content), as_of, tuple(run.absent()))
 
 
 class _Run:
@@ -108,10 +112,11 @@ class _Run:
         yield finding
         if self._policy is None:
             return
-        self._accepted, finding = check_checkpoints(content, self._policy)
+        accepted, finding = check_checkpoints(content, self._policy)
         yield finding
         if finding.verdict is not Verdict.VALID:
             return
+        self._accepted = accepted
         last = self._accepted[max(self._accepted)]
         yield check_quorum(self._policy, self._accepted, case.last_of_all)
         self._existed_before, finding = check_time(case, self._accepted, trust.anchors)
@@ -130,10 +135,10 @@ class _Run:
         if trust.receipts:
             yield check_receipts(case, trust.receipts, last.checkpoint.size)
 
-    def as_of(self) -> AsOf:
-        """To be asked after the findings."""
+    def as_of(self) -> AsOf | None:
+        """To be asked after the findings; None if the checkpoints are not to be believed."""
         if self._policy is None or not self._accepted:
-            return AsOf(self._case.last)
+            return None
         seen, last = witnessed(self._policy, self._accepted), max(self._accepted)
         return AsOf(
             position=self._case.last,
