@@ -256,7 +256,7 @@ def _verifying() -> Iterator[Block]:
     yield Terms(
         [
             ("With Countersign", Code("countersign verify BUNDLE.zip --policy policy.txt")),
-            ("With one file", Code("python3 verify_evidence.py BUNDLE.zip policy.txt")),
+            ("With one file", Code("python3 verify_evidence.py BUNDLE.zip --policy policy.txt")),
         ]
     )
     yield Paragraph(
