@@ -143,7 +143,7 @@ class Case:
         """How participants and documents are called: as they are disclosed, and by their place where that does not tell."""
         nameless = Wording(self.personal, {}, {})
         titles = {
-            id: f"document {number}" if document.title is None else f"document {number} ({nameless.value(document.title)})"
+            id: f"Document {number}" if document.title is None else f"Document {number} ({nameless.value(document.title)})"
             for number, (id, document) in enumerate(documents_of(self.happened).items(), 1)
         }
         disclosed = {
@@ -153,7 +153,7 @@ class Case:
         }
         names = list(disclosed.values())
         called = {
-            who: f"participant {place}"
+            who: f"Participant {place}"
             if (name := disclosed.get(who)) is None
             else name
             if names.count(name) == 1

@@ -142,7 +142,7 @@ def _called(file: File, wording: Wording) -> str:
     title = "" if file.document is None else wording.document(file.document)
     match file.role:
         case Role.ORIGINAL:
-            return title[:1].upper() + title[1:]
+            return title
         case Role.EXECUTED:
             return f"Executed form of {title}"
         case Role.CERTIFICATE:

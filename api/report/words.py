@@ -148,7 +148,8 @@ class Wording:
         shown = self.personal.get(personal.commitment)
         match shown:
             case Disclosed(value):
-                return spell(value)
+                # So that a name cannot be taken for the word that one is withheld.
+                return f"“{text}”" if (text := spell(value)).startswith("[") else text
             case Withheld():
                 return "[withheld]"
             case Erased(position):
@@ -159,10 +160,10 @@ class Wording:
                 assert_never(unreachable)
 
     def who(self, participant: UUID) -> str:
-        return self.names.get(participant, f"participant {participant}")
+        return self.names.get(participant, f"Participant {participant}")
 
     def document(self, id: UUID) -> str:
-        return self.titles.get(id, f"document {id}")
+        return self.titles.get(id, f"Document {id}")
 
     def actor(self, by: Mapping[str, Json]) -> str:
         """Who recorded it: the kind of credential and its id."""

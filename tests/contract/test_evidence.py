@@ -147,7 +147,7 @@ def test_the_bundle_of_an_envelope_is_found_valid_and_names_what_is_absent(estat
     report = found["report.txt"].decode()
     for said in ("the envelope is completed", "Absent: no witness has cosigned", "Absent: no time-stamping authority"):
         assert said in report
-    assert "Juan David Otero 1 signed document 1" in report
+    assert "Juan David Otero 1 signed Document 1" in report
 
 
 def test_everybody_who_oversees_the_envelope_gets_the_same_bytes(estate: Estate) -> None:

@@ -109,15 +109,21 @@ def test_what_is_not_disclosed_is_called_by_its_place_and_said_to_be_withheld_er
     text = report_text(found.case()).decode()
     assert "Name: [erased by entry 7]" in text
     assert "Name: [withheld]" in text
-    assert "participant 1 signed document 1" in text
+    assert "Participant 1 signed Document 1" in text
     assert "The accepted statement: [missing]" in " ".join(text.split())
     assert "From [withheld], as claimed by the client." in " ".join(text.split())
     assert "0 disclosed, 2 withheld, 1 erased, 1 missing." in text
 
 
+def test_a_name_that_reads_like_a_withheld_one_is_quoted() -> None:
+    assert b"Name: \xe2\x80\x9c[withheld]\xe2\x80\x9d" in report_text(
+        told(ana=Disclosed("[withheld]"), bo=Disclosed("Bo")).case()
+    )
+
+
 def test_two_of_one_name_are_told_apart() -> None:
     text = report_text(told(ana=Disclosed("Ana Paz"), bo=Disclosed("Ana Paz")).case()).decode()
-    assert "Ana Paz (participant 1) signed document 1" in text
+    assert "Ana Paz (participant 1) signed Document 1" in text
 
 
 def test_what_nobody_observed_is_absent() -> None:
