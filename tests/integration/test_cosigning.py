@@ -394,6 +394,7 @@ def test_lines_of_other_keys_are_passed_over(false_witness: tuple[WitnessClient,
         (f"witness w {KEY.key} http://[\nquorum w\n", "not of the form https"),
         (f"witness w {generate('w', SignatureType.ED25519).key} http://w\nquorum w\n", "is no policy: line 1"),
     ],
+    ids=["empty", "no witness", "no address", "another scheme", "no address that can be", "a log's key"],  # keys differ each time
 )
 def test_a_policy_whose_witnesses_cannot_be_asked_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "policy.txt"
