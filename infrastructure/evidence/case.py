@@ -1,6 +1,7 @@
 """A bundle's entries, decoded once for all checks."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -8,8 +9,10 @@ from uuid import UUID
 
 from domain.canonical import Json
 from domain.entry import Entry, EntryError, decode, leaf_hash
+from domain.erasure import ErasedEntry, SubjectErased
 from infrastructure.bundle_format import Content
 from infrastructure.bundle_lines import EntryLine
+from infrastructure.codec import CodecError, decode_fact
 
 #: Where the facts of an envelope name documents, by the type without its number (docs/evidence-format.md, "The checks").
 _DOCUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -82,6 +85,17 @@ class Case:
     @property
     def last_of_all(self) -> int:
         return max(self.content.proofs)
+
+    @cached_property
+    def erasures(self) -> dict[int, frozenset[ErasedEntry]]:
+        """What each erasure in `ledger.jsonl` lists, by position: read once, however many lines rest on it."""
+        found: dict[int, frozenset[ErasedEntry]] = {}
+        for position, (_, entry, _) in self.others.items():
+            with suppress(CodecError):
+                fact = decode_fact(entry.type, entry.data, entry.personal)
+                if isinstance(fact, SubjectErased):
+                    found[position] = frozenset(fact.entries)
+        return found
 
     @cached_property
     def participants(self) -> frozenset[str]:

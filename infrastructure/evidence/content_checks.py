@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from domain.erasure import ErasedEntry, SubjectErased
+from domain.erasure import ErasedEntry
 from domain.faults import Verdict
 from domain.findings import Check, Detail, Finding, counted, weigh
 from domain.personal import discloses
 from domain.receipt import VERDICTS, ReceiptText, compare_with_entries
 from infrastructure.bundle_lines import Disclosed, DisclosureLine, ErasedBy, Withheld
-from infrastructure.codec import CodecError, decode_fact
 from infrastructure.evidence.case import Case, Placed
 
 
@@ -57,27 +56,13 @@ def _fault(case: Case, line: DisclosureLine, placed: Placed, commitment: str) ->
             return None if discloses(line.value, line.salt, commitment) else "it is not the value that was committed to"
         case ErasedBy():
             erased = ErasedEntry(placed.entry.stream, placed.entry.version)
-            return (
-                None
-                if erased in _erased(case, line.erased)
-                else f"the entry at position {line.erased} does not say that it was erased"
-            )
+            if erased in case.erasures.get(line.erased, ()):
+                return None
+            return f"the entry at position {line.erased} does not say that it was erased"
         case Withheld():
             return None
         case _ as unreachable:
             assert_never(unreachable)
-
-
-def _erased(case: Case, position: int) -> tuple[ErasedEntry, ...]:
-    """The entries that an erasure lists; none if there is no erasure at the position."""
-    placed = case.others.get(position)
-    if placed is None:
-        return ()
-    try:
-        fact = decode_fact(placed.entry.type, placed.entry.data, placed.entry.personal)
-    except CodecError:
-        return ()
-    return fact.entries if isinstance(fact, SubjectErased) else ()
 
 
 def check_files(case: Case) -> Finding:
