@@ -101,7 +101,8 @@ def open_log_keys(settings: Settings, urls: DatabaseUrls, origin: str) -> LogKey
                 f"The ledger's checkpoints are signed, but the key is missing: restore {settings.data / 'log-1.key'} from a backup, or set "
                 f"{where}. On several hosts set it on each that runs followers."
             )
-        keys.add()
+        # By its name, and not as the next one: several processes may start at once, and one key is enough.
+        signing_keys.load_or_create(settings.data / "log-1.key", origin, SignatureType.ED25519)
     except KeyFormatError as err:
         raise InstallationError(f"The ledger's name {origin!r} cannot name a key: {err}") from err
     except SecretError as err:

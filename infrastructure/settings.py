@@ -129,7 +129,7 @@ class Settings(BaseModel):
         None,
         min_length=1,
         max_length=255,
-        pattern=r"^[^\s+]+$",
+        pattern=r"^[^\s+\x00-\x1f]+$",  # as a key is named (C2SP signed-note)
         description="The ledger's name, part of every entry. Default: made on the first run and kept.",
     )
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")

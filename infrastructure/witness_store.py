@@ -6,6 +6,7 @@ will cosign it; so it is never made anew beside a key that is there already (`ap
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ STORE: Final = "witness.sqlite3"
 
 #: How long one process waits while another writes.
 _BUSY_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.02
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS heads (
@@ -47,7 +49,7 @@ class WitnessStore:
         with _failures():
             # One statement is one transaction (isolation_level None), on disk when it returns (synchronous FULL).
             self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            _switch_to_wal(self._connection)
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(_SCHEMA)
 
@@ -86,6 +88,20 @@ class WitnessStore:
     def close(self) -> None:
         with self._guard:
             self._connection.close()
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Of several processes that make a file at once one may; SQLite does not let the others wait here as it does elsewhere."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
 
 
 @contextmanager

@@ -7,9 +7,13 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app
-from domain.note import parse_verifier_key
+from domain.note import VerifierKey, parse_verifier_key
 from domain.policy import parse_policy
+from infrastructure import log_keys
 from infrastructure.database import DatabaseUrls, connect
+from infrastructure.following import Connection
+from infrastructure.log_keys import LogKeys
+from infrastructure.settings import Settings
 from infrastructure.signing_keys import from_text
 from tests.conftest import ORIGIN
 from tests.integration.sealing import seal
@@ -80,6 +84,20 @@ def test_a_ledger_whose_key_is_lost_gets_no_new_one(run: Run, database: Database
         file.unlink()
     assert "restore" in failed(run("keys", "list"))
     assert not list(tmp_path.glob("log-*"))
+
+
+def test_processes_that_start_at_once_have_one_first_key(
+    settings: dict[str, str | None], database: DatabaseUrls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(url: str) -> Connection:
+        made.append(LogKeys(ORIGIN, tmp_path).add().key)
+        return connect(url)
+
+    made: list[VerifierKey] = []
+    monkeypatch.setattr(log_keys, "connect", meanwhile)
+    given = {name: value for name, value in settings.items() if value is not None}
+    opened = log_keys.open_log_keys(Settings.read(given), database, ORIGIN)
+    assert [each.key for each in opened.signing()] == made
 
 
 def test_somebody_lets_the_sealer_look_again(run: Run, database: DatabaseUrls) -> None:

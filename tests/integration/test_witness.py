@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Timer
 
 import httpx
 import pytest
@@ -291,6 +292,16 @@ def test_the_file_itself_does_not_go_back(tmp_path: Path) -> None:
         assert store.head("log") == head
     with closing(sqlite3.connect(tmp_path / STORE)) as connection, pytest.raises(sqlite3.IntegrityError, match="never forgets"):
         connection.execute("DELETE FROM heads")
+
+
+def test_a_file_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / STORE, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("CREATE TABLE theirs (one INTEGER)")
+        Timer(0.1, lambda: other.execute("COMMIT")).start()
+        with closing(WitnessStore(tmp_path / STORE)) as store:
+            store.follow(["log"])
+            assert store.head("log") == NOTHING
 
 
 # --- crashes ------------------------------------------------------------------------------------------------------

@@ -73,6 +73,7 @@ def test_the_base_url_loses_its_trailing_slash() -> None:
         ("COUNTERSIGN_PORT", "tcp://10.0.0.1:8080"),
         ("DATABASE_URL", "mysql://db/ledger"),
         ("COUNTERSIGN_OWNER_DATABASE_URL", "ledger"),
+        ("COUNTERSIGN_ORIGIN", "ledger\x01"),
         ("COUNTERSIGN_BASE_URL", "sign.example.com"),
         ("COUNTERSIGN_SMTP_SECURITY", "ssl"),
         ("COUNTERSIGN_MAIL_FROM", "nobody"),
