@@ -216,7 +216,7 @@ def test_an_entry_is_told_alike_by_both_processes(several: Several, tmp_path: Pa
     first, second = several.apis
     document = first.publish(several.template, someone("told"), key=str(uuid4()))
     told: Any = second.events(document.id)
-    assert told == first.events(document.id)
+    assert told == first.events(document.id)[: len(told)]  # the invitation may be delivered in between
     assert [event["position"] for event in told] == sorted(event["position"] for event in told)
     assert json.loads(told[0]["entry"])["type"] == "envelope.created/2"
     export = several.site.command("export", str(tmp_path / "log.jsonl"))

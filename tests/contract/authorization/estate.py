@@ -100,7 +100,7 @@ def found(world: World) -> Estate:
     spare = world.run(world.deps.identity.create_key(tenant, KeyKind.PROJECT, Mode.LIVE))
     held = {"reason": "litigation", "envelopeId": estate.ids["spare_document"]}
     hold = estate.ok("POST", "/v1/ledger/holds", estate.administrator, held)["id"]
-    estate.ids |= {"credential": spare.key.id, "hold": hold, "nothing": "nothing"}
+    estate.ids |= {"credential": spare.key.id, "hold": hold, "nothing": "nothing", "tile": "0/000.p/1"}
     return estate
 
 

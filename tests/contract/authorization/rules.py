@@ -309,7 +309,7 @@ LEDGER: Mapping[tuple[str, str, str], Rule] = {
     ("ledger", "get", "/v1/ledger/proofs/inclusion"): Rule(Who.NOBODY, query="?position=1"),
     ("ledger", "get", "/v1/ledger/proofs/consistency"): Rule(Who.NOBODY, query="?old=1"),
     ("log", "get", "/ledger/checkpoint"): Rule(Who.NOBODY),
-    ("log", "get", "/ledger/tile/{path}"): Rule(Who.NOBODY, {"path": "nothing"}),
+    ("log", "get", "/ledger/tile/{path}"): Rule(Who.NOBODY, {"path": "tile"}),
     ("ledger", "get", "/v1/ledger/credentials"): Rule(Who.ADMINISTRATOR),
     ("ledger", "post", "/v1/ledger/credentials"): Rule(Who.ADMINISTRATOR, body=lambda ids: {"kind": "project", "mode": "live"}),
     ("ledger", "delete", "/v1/ledger/credentials/{id}"): Rule(Who.ADMINISTRATOR, {"id": "credential"}),
