@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 from uuid import UUID
 
 from domain.ids import IdError, parse_uuid
@@ -11,6 +11,9 @@ from projections.timeline import Timeline
 
 #: As a JSON pointer is written (RFC 6901), for one participant or for all.
 PATTERN: Final = "^([0-9A-Fa-f-]{36}:)?/.+$"
+
+#: Each is compared with each personal value.
+MAX_WITHHOLDINGS: Final = 100
 
 _WITHHOLDING: Final = re.compile(r"(?:([^/]*):)?(/.+)", re.DOTALL)
 
@@ -46,15 +49,29 @@ class Withholding:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnPart:
+    """What somebody gets to see of an envelope that they only sign: as the other surfaces show it to a signer.
+
+    Of their own processes all, of the envelope its texts, of the documents those that they have signed to the end.
+    """
+
+    processes: frozenset[UUID]
+    documents: frozenset[UUID]
+
+    #: Who gets copies, and what the sender notes for its own use.
+    SENDERS: ClassVar = (Withholding("/copies"), Withholding("/metadata"))
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A bundle of one process if `process` names its participant, else of the whole envelope, which must exist.
 
-    `sees` are the streams whose personal values may be seen, None for all. `documents` says whether PDFs are put in.
+    `sees` is what whoever asks may see, None for all. `documents` says whether PDFs are put in.
     """
 
     envelope: UUID
     process: UUID | None = None
-    sees: frozenset[UUID] | None = None
+    sees: OwnPart | None = None
     withhold: tuple[Withholding, ...] = ()
     documents: bool = True
 
@@ -66,7 +83,16 @@ class Asked:
 
     def shows(self, stream: UUID, path: str) -> bool:
         """Whether the value at `path` of an entry of `stream` is disclosed, if it is there."""
-        return (self.sees is None or stream in self.sees) and not any(each.covers(stream, path) for each in self.withhold)
+        return self._may_see(stream, path) and not any(each.covers(stream, path) for each in self.withhold)
+
+    def _may_see(self, stream: UUID, path: str) -> bool:
+        if self.sees is None or stream in self.sees.processes:
+            return True
+        return stream == self.envelope and not any(each.covers(stream, path) for each in OwnPart.SENDERS)
+
+    def gives(self, document: UUID | None) -> bool:
+        """Whether a PDF is put in: one of a document of the envelope, or with None the certificate, which is about all signers."""
+        return self.documents and (self.sees is None or document in self.sees.documents)
 
     def check(self, personal: Collection[tuple[UUID, str]]) -> None:
         """Raises WithholdingError for a withholding that meets no value: a slip there would disclose what should not be."""

@@ -15,7 +15,7 @@ from uuid import UUID
 from api.deps import Deps
 from api.evidence.asked import Asked
 from api.evidence.case import case_of, happened
-from api.report import Case, FileState, Happened, named_files, report_html, report_text
+from api.report import Case, File, FileState, Happened, named_files, report_html, report_text
 from domain.ids import ProcessId
 from domain.policy import Policy
 from infrastructure.bundle_archive import Chunks, write_archive
@@ -106,7 +106,7 @@ async def make_bundle(deps: Deps, asked: Asked) -> Bundle:
     found = await _gather(deps, asked)
     positions = {*found.others, *(line.position for line in found.lines)}
     anchors = await anchor(deps.reads, deps.sealed, deps.timestamps, _policy(deps), found.checkpoint, positions, found.last)
-    files = await _files(deps, asked, {file.sha256 for file in named_files(found.entries)})
+    files = await _files(deps, asked, named_files(found.entries))
     case = case_of(found.entries, asked.process, found.disclosures, files, anchors, found.covered)
     content = Content(
         ledger=case.ledger,
@@ -214,14 +214,16 @@ async def _entry(deps: Deps, position: int) -> EntryLine:
     return EntryLine(found.position, found.leaf, found.raw)
 
 
-async def _files(deps: Deps, asked: Asked, named: Collection[str]) -> dict[str, FileState]:
+async def _files(deps: Deps, asked: Asked, named: Collection[File]) -> dict[str, FileState]:
     """What becomes of each document by its SHA-256, in order; raises TooLarge."""
-    if not asked.documents:
-        return dict.fromkeys(sorted(named), FileState.WITHHELD)
-    sizes = {name: await deps.blobs.size(name) for name in sorted(named)}
+    given = {file.sha256 for file in named if asked.gives(file.document)}
+    sizes = {name: await deps.blobs.size(name) for name in given}
     if (together := sum(size or 0 for size in sizes.values())) > MAX_DOCUMENT_BYTES:
         raise TooLarge(together)
-    return {name: FileState.ABSENT if size is None else FileState.INCLUDED for name, size in sizes.items()}
+    return {
+        name: FileState.WITHHELD if name not in given else FileState.ABSENT if sizes[name] is None else FileState.INCLUDED
+        for name in sorted({file.sha256 for file in named})
+    }
 
 
 def _document(deps: Deps, name: str) -> Document:

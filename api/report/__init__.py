@@ -4,7 +4,7 @@ It is written from the bundle's own content and nothing else, so the same bundle
 absent here too, and each absence is said.
 """
 
-from api.report.case import Case, FileState, Happened, Seal, Stamp, named_files
+from api.report.case import Case, File, FileState, Happened, Seal, Stamp, named_files
 from api.report.page import html, text
 from api.report.sections import page_of
 from api.report.words import Disclosed, Erased, Shown, Withheld
@@ -13,6 +13,7 @@ __all__ = [
     "Case",
     "Disclosed",
     "Erased",
+    "File",
     "FileState",
     "Happened",
     "Seal",

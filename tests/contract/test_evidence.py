@@ -6,7 +6,7 @@ import time
 import zipfile
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -19,20 +19,22 @@ from typer.testing import CliRunner, Result
 
 from api.cli_evidence import app
 from domain.actor import Actor, ActorKind, Mode
-from domain.envelope import Envelope
+from domain.envelope import CopyRecipient, Envelope, OrderMode
 from domain.faults import Verdict
 from domain.findings import Check
 from domain.ids import ProcessId, typed_id
-from domain.personal import person
+from domain.personal import Subject, SubjectKind, person
 from domain.policy import NONE, Log, Policy, format_policy
+from domain.signing import DocumentReference
 from infrastructure.database import DatabaseUrls
 from infrastructure.evidence import Judgement, Trust, verify
 from infrastructure.identity import KeyKind
 from infrastructure.ledger import NO_ANSWER
 from infrastructure.log_keys import LogKeys
 from tests.conftest import ORIGIN, Server
-from tests.contract.partner_world import Client, World, start
-from tests.contract.signing_world import dealership, user
+from tests.contract.partner_world import Client, World, pdf, start
+from tests.contract.signing_world import dealership, handle, user
+from tests.running import Person, Running
 
 Headers = dict[str, str]
 
@@ -141,8 +143,8 @@ def test_the_bundle_of_an_envelope_is_found_valid_and_names_what_is_absent(estat
     assert {check for check, verdict in verdicts.items() if verdict is not Verdict.VALID} == {Check.TIME}
     assert judged.verdict is Verdict.VALID
     assert judged.counts["entries"] == 19
-    (pdf,) = [name for name in found if name.startswith("documents/")]
-    assert pdf == f"documents/{sha256(found[pdf]).hexdigest()}.pdf"
+    (paper,) = [name for name in found if name.startswith("documents/")]
+    assert paper == f"documents/{sha256(found[paper]).hexdigest()}.pdf"
     assert found["verify_evidence.py"] == Path("scripts/verify_evidence.py").read_bytes()
     report = found["report.txt"].decode()
     for said in ("the envelope is completed", "Absent: no witness has cosigned", "Absent: no time-stamping authority"):
@@ -212,6 +214,60 @@ def test_who_only_signs_sees_the_values_of_the_envelope_and_of_the_own_process(e
     assert b"Juan David Otero 2" not in raw
 
 
+def two_papers(estate: Estate) -> tuple[UUID, dict[str, str]]:
+    """An envelope in which each of two people has a paper of their own to sign; the SHA-256 of each one's paper."""
+    world, people = estate.world, (Person("Ana", "ana@two.test"), Person("Bo", "bo@two.test"))
+    made = Running(world.database, world.deps, world.clock, None, estate.client.tenant).creation(  # type: ignore[arg-type]
+        *people, documents=2, order=OrderMode.PARALLEL, subject="Contract"
+    )
+    papers = [
+        replace(each, sha256=world.run(world.deps.blobs.put(pdf(pages)))) for pages, each in enumerate(made.created.documents, 3)
+    ]
+    about = Subject(estate.client.tenant, SubjectKind.ENVELOPE, str(made.envelope))
+    copied = person(estate.client.tenant, email="copy@two.test", otherwise=UUID(int=0))
+    conceal = world.deps.vault.conceal
+    created = replace(
+        made.created,
+        documents=tuple(papers),
+        participants=tuple(
+            replace(slot, documents=(paper.id,)) for slot, paper in zip(made.created.participants, papers, strict=True)
+        ),
+        metadata=conceal({"note": "for us alone"}, about),
+        copies=(CopyRecipient(uuid4(), conceal("Cy", copied), conceal("copy@two.test", copied)),),
+    )
+    processes = {
+        who: replace(process, documents=(DocumentReference(paper.id, paper.sha256),))
+        for (who, process), paper in zip(made.processes.items(), papers, strict=True)
+    }
+    handle(world, replace(made, created=created, processes=processes))
+    return made.envelope, {str(who): paper.sha256 for who, paper in zip(processes, papers, strict=True)}
+
+
+def test_who_only_signs_gets_neither_the_papers_of_others_nor_what_the_sender_noted(estate: Estate) -> None:
+    envelope, papers = two_papers(estate)
+    (ana, own), (_, other) = papers.items()
+    headers = user(estate.world, estate.client.tenant, "ana_two", "ana@two.test").headers
+
+    def documents() -> set[str]:
+        raw = estate.bundle(envelope, headers)
+        assert estate.judge(raw).verdict is Verdict.VALID
+        shown = {path: value for stream, path, value in disclosures(raw) if stream == str(envelope)}
+        assert shown == {
+            "/subject": "Contract",
+            "/metadata": "withheld",
+            "/copies/0/name": "withheld",
+            "/copies/0/email": "withheld",
+        }
+        assert not [word for word in (b"for us alone", b"copy@two.test", b"bo@two.test") if word in raw]
+        return {name.removeprefix("documents/").removesuffix(".pdf") for name in members(raw) if name.startswith("documents/")}
+
+    assert documents() == set()  # where a paper that is still to be signed is shown, that is recorded
+    estate.client.sign(str(envelope), ana)
+    assert documents() == {own}
+    everything = members(estate.bundle(envelope))
+    assert {f"documents/{own}.pdf", f"documents/{other}.pdf"} < set(everything)
+
+
 def test_named_values_and_the_documents_are_left_out_on_request(estate: Estate) -> None:
     who, other = estate.people
     raw = estate.bundle(withhold=["/email", f"{who}:/name"], documents="false")
@@ -221,7 +277,8 @@ def test_named_values_and_the_documents_are_left_out_on_request(estate: Estate) 
     withheld = {(stream, path) for stream, path, shown in found if shown == "withheld"}
     assert withheld == {(str(who), "/email"), (str(other), "/email"), (str(who), "/name")}
     assert b"@example.com" not in raw
-    for field, text in (("withhold", "/emial"), ("withhold", f"{uuid4()}:/email"), ("withhold", "email"), ("documents", "no")):
+    slips = ("/emial", f"{uuid4()}:/email", "email", ["/email"] * 101)
+    for field, text in (*(("withhold", slip) for slip in slips), ("documents", "no")):
         refused = estate.get(estate.envelope, **{field: text})
         assert problem(refused) == (422, "validation-failed")
         assert [fault["field"] for fault in refused.json()["errors"]] == [field]

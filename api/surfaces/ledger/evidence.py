@@ -5,20 +5,31 @@ import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated, Any, BinaryIO, Final, cast
-from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response, StreamingResponse
 
 from api.auth import Caller, UserCaller
 from api.deps import Deps
-from api.evidence import PATTERN, Asked, Bundle, NotSealed, TooLarge, Withholding, WithholdingError, make_bundle
+from api.evidence import (
+    MAX_WITHHOLDINGS,
+    PATTERN,
+    Asked,
+    Bundle,
+    NotSealed,
+    OwnPart,
+    TooLarge,
+    Withholding,
+    WithholdingError,
+    make_bundle,
+)
 from api.finding import DESCRIPTION
 from api.problems import Failed, Fault
 from api.standing import oversees, own_signings
 from api.surfaces.ledger.access import ANYONE, anyone, deps_of
 from api.surfaces.ledger.documentation import documented_file
 from api.surfaces.ledger.timelines import visible
+from domain.signing import SigningStatus
 from projections.timeline import Timeline
 
 router = APIRouter(prefix="/v1/evidence", tags=["Evidence"])
@@ -36,7 +47,7 @@ _PARAMETERS: Final[list[dict[str, Any]]] = [
         "required": False,
         "description": "A personal value to leave out, with all below it, by its path in the entries: `/email`; of one participant alone:"
         " `<participantId>:/email`. May be repeated. A path at which nothing stands is refused.",
-        "schema": {"type": "array", "items": {"type": "string", "pattern": PATTERN}},
+        "schema": {"type": "array", "maxItems": MAX_WITHHOLDINGS, "items": {"type": "string", "pattern": PATTERN}},
         "style": "form",
         "explode": True,
     },
@@ -60,8 +71,9 @@ _ANSWER: Final = "The bundle, `countersign-evidence/1`: a zip file. What is abse
 async def show(request: Request, id: Annotated[str, Path(description=DESCRIPTION)]) -> Response:
     """One file with everything that is needed to verify the process, or the envelope, offline and years later.
 
-    Waits a few seconds until all of it is sealed. A person who signed in sees of an envelope that they only sign the personal
-    values of the envelope and of their own process; the others are withheld. The same content has the same bytes and the same `ETag`.
+    Waits a few seconds until all of it is sealed. The same content has the same bytes and the same `ETag`. A person who signed in
+    gets, of an envelope that they only sign, the personal values of their own process and the envelope's texts, and the PDFs that
+    they have signed, once they have completed; the rest is withheld.
     """
     deps, found = deps_of(request), await visible(request, id)
     withhold, documents = _read(request)
@@ -89,8 +101,11 @@ async def show(request: Request, id: Annotated[str, Path(description=DESCRIPTION
 
 def _read(request: Request) -> tuple[tuple[Withholding, ...], bool]:
     """What the query asks to leave out; raises Failed 422."""
+    named = request.query_params.getlist("withhold")
+    if len(named) > MAX_WITHHOLDINGS:
+        raise _fault("withhold", f"is there more than {MAX_WITHHOLDINGS} times")
     try:
-        withhold = tuple(map(Withholding.parse, request.query_params.getlist("withhold")))
+        withhold = tuple(map(Withholding.parse, named))
     except WithholdingError as err:
         raise _fault("withhold", str(err)) from err
     documents = request.query_params.getlist("documents") or ["true"]
@@ -105,11 +120,14 @@ def _fault(field: str, message: str) -> Failed:
     )
 
 
-async def _sees(deps: Deps, caller: Caller, found: Timeline) -> frozenset[UUID] | None:
-    """The streams whose personal values the caller sees, None for all."""
+async def _sees(deps: Deps, caller: Caller, found: Timeline) -> OwnPart | None:
+    """What the caller sees of an envelope that they only sign; None for who sees all."""
     if not isinstance(caller, UserCaller) or await oversees(deps, caller, found.envelope):
         return None
-    return await own_signings(deps, caller, found.envelope) | {found.envelope}
+    own = {who: await deps.ledger.signing(who) for who in await own_signings(deps, caller, found.envelope)}
+    # A document that is still to be signed is seen where it is recorded that it was.
+    signed = [each.documents for each in own.values() if each is not None and each.status is SigningStatus.COMPLETED]
+    return OwnPart(frozenset(own), frozenset().union(*signed))
 
 
 async def _not_sealed(deps: Deps, err: NotSealed) -> Failed:
