@@ -9,6 +9,9 @@ from tests.architecture.source import PACKAGES, ROOT, modules, tracked_files
 
 LINES = 450
 
+#: Goes into each bundle of evidence as one file, so it cannot become a package; read from top to bottom it has one section a format.
+ALONE = {"scripts/verify_evidence.py": 700}
+
 #: Written in pieces, so that this file does not hold what it looks for.
 ADDRESSES = re.compile(
     "|".join(
@@ -28,7 +31,8 @@ ADDRESSES = re.compile(
 @pytest.mark.parametrize("module", list(modules(*PACKAGES)), ids=lambda module: str(module.relative_to(ROOT)))
 def test_a_module_can_be_read_at_one_sitting(module: Path) -> None:
     """An audit trail was once written by hand at 48 places of services with 4,000 lines: nobody saw that some were missing."""
-    assert len(module.read_text().splitlines()) <= LINES, "a package of the same name, in parts, reads better"
+    most = ALONE.get(module.relative_to(ROOT).as_posix(), LINES)
+    assert len(module.read_text().splitlines()) <= most, "a package of the same name, in parts, reads better"
 
 
 def test_a_files_name_says_what_it_is_for() -> None:
