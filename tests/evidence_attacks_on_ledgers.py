@@ -75,6 +75,13 @@ def code_removed_with_the_key() -> Content:
     return rewritten(lambda placed: [it for it in placed if it[0] != CODE], cosigners=()).content(stamped={})
 
 
+@attack(Holds.KEY, UNSEEN, Means.RECEIPT)
+def entry_backdated_with_the_key() -> Content:
+    """inserts a second view of a document with the time of the first, and writes and signs the whole log anew"""
+    viewed = SCENE.position("signing.document-viewed", SECOND)
+    return rewritten(lambda placed: [*placed[:viewed], *placed[viewed - 1 :]], cosigners=()).content(stamped={})
+
+
 @attack(Holds.QUORUM, {Check.TIME: INDETERMINATE}, Means.RECEIPT, Means.CHECKPOINT)
 def log_rewritten_with_a_quorum() -> Content:
     """changes an entry, and has the log that was written anew cosigned"""

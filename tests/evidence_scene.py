@@ -171,8 +171,12 @@ def rewritten(edit: Edit, **kinds: Any) -> Scene:
     placed = edit([(row.position, decode(row.raw)) for row in WORLD.rows])
     rows = resealed(entry for _, entry in placed)
     heads = {row.stream: row for row in rows}
-    moved = {old: new for new, (old, _) in enumerate(placed, 1)}
-    disclosures = {(moved[old], path): it for (old, path), it in WORLD.disclosures.items() if old in moved}
+    disclosures = {
+        (position, path): WORLD.disclosures[old, path]
+        for position, (old, entry) in enumerate(placed, 1)
+        for path in entry.personal
+        if (old, path) in WORLD.disclosures
+    }
     world = replace(WORLD, rows=rows, heads=heads, disclosures=disclosures, **kinds)
     manifests = [row.position for row in rows if row.type == HeadsRecorded.TYPE]
     return replace(SCENE, world=world, middle=manifests[0])

@@ -11,6 +11,7 @@ from domain.faults import Verdict
 from domain.findings import Check
 from domain.receipt import ReceiptText
 from infrastructure.evidence import Judgement, Trust, verify
+from scripts.verify_evidence import Verification
 from tests.evidence_attack import Found, Reader
 
 Verdicts = Mapping[Check, Verdict]
@@ -31,8 +32,6 @@ def verdicts(raw: bytes, reader: Reader) -> Verdicts:
 
 def second_verdicts(raw: bytes, reader: Reader) -> Verdicts:
     """By `scripts/verify_evidence.py`, which takes files."""
-    from scripts.verify_evidence import Verification
-
     with TemporaryDirectory() as name:
         folder = Path(name)
         bundle, policy, tsa = folder / "bundle.zip", folder / "policy.txt", folder / "tsa.pem"
