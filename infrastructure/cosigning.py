@@ -25,7 +25,7 @@ from infrastructure.clock import Clock
 from infrastructure.database import Reads
 from infrastructure.following import Connection
 from infrastructure.installation import InstallationError
-from infrastructure.witness_client import KnowsAnotherSize, WitnessClient, WitnessFailed, cosigned_at
+from infrastructure.witness_client import TIMEOUT_SECONDS, KnowsAnotherSize, WitnessClient, WitnessFailed, cosigned_at
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,10 @@ NAME: Final = "cosigner"
 
 #: How often the cosigner looks by itself, and how long it listens to witnesses before it looks for something newer.
 POLL_SECONDS: Final = 0.25
-#: Pauses before a witness is asked again; none when it only told that it knows another size.
-_RETRY_SECONDS: Final = (0.0, 1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
+#: Pauses before a witness is asked again; none when it told for the first time that it knows another size.
+_RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
+#: The client's limits are for each step of a request, and headers may come in any number of steps.
+_PATIENCE_SECONDS: Final = 4 * TIMEOUT_SECONDS
 
 _NEWEST: Final = "SELECT size, note FROM public.checkpoints ORDER BY size DESC LIMIT 1"
 _COSIGNED: Final = "SELECT max(size) FROM public.cosignatures WHERE key_name = %s AND key_id = %s"
@@ -127,7 +129,7 @@ class _Newest(NamedTuple):
 class _Asked:
     """How it stands with one witness: what it has seen, as far as is known here, and the request in hand.
 
-    `submitted` is the size of that request's checkpoint; `not_before` counts seconds of the monotonic clock; `error` is what was
+    `submitted` is the size of that request's checkpoint; `asked_at` and `not_before` count seconds of the monotonic clock; `error` is what was
     last noted, and not None before that, so that the first success takes back what another process has noted.
     """
 
@@ -138,6 +140,7 @@ class _Asked:
     knows: int = 0
     answer: Future[Verified] | None = None
     submitted: int = 0
+    asked_at: float = 0.0
     failures: int = 0
     not_before: float = 0.0
     error: str | None = ""
@@ -178,8 +181,12 @@ class Cosigner:
         answers = [witness.answer for witness in self._witnesses if witness.answer is not None]
         wait(answers, POLL_SECONDS, FIRST_COMPLETED)
         for witness in self._witnesses:
-            if witness.answer is not None and witness.answer.done():
+            if witness.answer is None:
+                continue
+            if witness.answer.done():
                 self._take(conn, witness, witness.answer)
+            elif self._monotonic() - witness.asked_at >= _PATIENCE_SECONDS:
+                self._note(conn, witness, "it has begun to answer, and does not come to an end")
         self._publish(conn)
         return any(witness.answer is not None or self._is_due(witness, newest) for witness in self._witnesses)
 
@@ -203,7 +210,7 @@ class Cosigner:
         except (ProofError, TileError) as err:  # the sealer tells the same, louder; what is due is published none the less
             self._failed(conn, witness, f"it cannot be shown how the log grew from {witness.knows} to {newest.size}: {err}")
             return
-        witness.submitted = newest.size
+        witness.submitted, witness.asked_at = newest.size, self._monotonic()
         witness.answer = self._threads.submit(witness.client.submit, submission)
 
     def _take(self, conn: Connection, witness: _Asked, answer: Future[Verified]) -> None:
@@ -212,8 +219,10 @@ class Cosigner:
             cosignature = answer.result()
         except KnowsAnotherSize as err:
             witness.knows = err.size
-            witness.not_before = self._monotonic() + _RETRY_SECONDS[min(witness.failures, len(_RETRY_SECONDS) - 1)]
-            witness.failures += 1
+            if witness.failures and err.size <= witness.submitted:  # it may tell one size after the other, and cosign none
+                self._failed(conn, witness, str(err))
+            else:
+                witness.failures += 1
             return
         except WitnessFailed as err:
             self._failed(conn, witness, str(err))
@@ -235,8 +244,8 @@ class Cosigner:
         witness.failures = 0
 
     def _failed(self, conn: Connection, witness: _Asked, error: str) -> None:
-        witness.failures += 1
         witness.not_before = self._monotonic() + _RETRY_SECONDS[min(witness.failures, len(_RETRY_SECONDS) - 1)]
+        witness.failures += 1
         self._note(conn, witness, error)
 
     def _note(self, conn: Connection, witness: _Asked, error: str | None) -> None:

@@ -145,6 +145,8 @@ class Sealer:
         before = Checkpoint(self._keys.origin, last.tree.size, last.tree.root())
         until = min(before.size + self._batch, head)
         if until == before.size:
+            if self._publication is Publication.AT_ONCE:  # it may wait for witnesses of whom nobody is asked any more
+                conn.execute("UPDATE public.checkpoints SET published = true WHERE size = %s AND NOT published", [until])
             return until
         leaves = [leaf for some in _leaves(conn, before.size, until) for leaf in some]
         tree = last.tree

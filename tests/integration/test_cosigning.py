@@ -18,7 +18,7 @@ from api.app import running
 from api.cli_keys import app
 from domain.note import SignatureType, cosign_text, parse_note
 from domain.policy import Log, Policy, Witness, format_policy, open_checkpoint, parse_policy
-from domain.witnessing import Submission
+from domain.witnessing import SIZE_MEDIA_TYPE, Submission, format_size
 from infrastructure.clock import FixedClock, OffsetClock, SystemClock
 from infrastructure.cosigning import Cosigner, Cosigning, WitnessPolicyError, WitnessStanding, read_witness_policy
 from infrastructure.database import DatabaseUrls, async_pool, connect
@@ -177,13 +177,43 @@ def test_a_lost_witness_delays_nothing_where_the_others_are_enough(world: World)
 def test_a_witness_that_does_not_answer_is_not_waited_for(world: World) -> None:
     with world.witness(0) as one, socket.create_server(("127.0.0.1", 0)) as silent:
         policy = world.policy(one, f"http://127.0.0.1:{silent.getsockname()[1]}", quorum="any")
-        with closing(Cosigner(policy, SystemClock(), wait_seconds=60)) as cosigner:
+        with closing(Cosigner(policy, SystemClock(), wait_seconds=60, monotonic=world.watch)) as cosigner:
             began = time.monotonic()
             for entries in (3, 4):
                 size = world.seal(entries)
                 while not world.checkpoints()[size][0]:
                     assert cosigner.step(world.conn), "it still listens to the silent one"
             assert time.monotonic() - began < 4
+            world.watch.seconds = 20
+            cosigner.step(world.conn)
+    assert "does not come to an end" in (world.read(policy)[1][1].error or "")
+
+
+def test_a_witness_that_tells_one_size_after_the_other_is_left_alone_and_shown(world: World) -> None:
+    asked: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(int(self.rfile.read(int(self.headers["content-length"])).split()[1]))
+            self.send_response(409)
+            self.send_header("content-type", SIZE_MEDIA_TYPE)
+            self.end_headers()
+            self.wfile.write(format_size(1 + len(asked) % 2))
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    world.seal(3)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        policy = world.policy(f"http://127.0.0.1:{server.server_port}")
+        with world.cosigner(policy) as settle:
+            settle()
+        server.shutdown()
+        thread.join()
+    assert asked == [0, 2]
+    assert world.read(policy)[1][0].error == "it has cosigned size 1 last"
 
 
 def test_without_quorum_a_checkpoint_waits_and_is_then_published(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -103,7 +103,10 @@ def test_with_witnesses_a_checkpoint_is_published_later(conn: Connection, folder
         (SEALED, True),
         (HEAD, False),
     ]
-    conn.execute("UPDATE checkpoints SET published = true")
+    seal(conn, folder)
+    assert conn.execute("SELECT published FROM checkpoints ORDER BY size").fetchall() == [(True,)] * 3, (
+        "nobody asks them any more"
+    )
 
 
 def test_a_sealer_killed_at_any_crash_point_is_followed_by_another_with_one_history(
