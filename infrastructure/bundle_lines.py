@@ -3,6 +3,7 @@
 Every function `read_...` raises BundleError for anything that its `spell_...` does not write.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -15,6 +16,8 @@ from infrastructure.bundle_archive import BundleError
 from infrastructure.export_format import LineError, entry_line, parse_entry_line
 
 FORMAT: Final = "countersign-evidence/1"
+
+_POINTER: Final = re.compile("(/([^~/]|~[01])*)*")
 
 T = TypeVar("T")
 
@@ -261,6 +264,11 @@ def _position(value: Json) -> int:
 
 
 def _path(value: Json) -> str:
-    if not isinstance(value, str):
-        raise BundleError("a path is not a string")
+    if not isinstance(value, str) or not is_pointer(value):
+        raise BundleError("a path is not a JSON pointer")
     return value
+
+
+def is_pointer(text: str) -> bool:
+    """Whether the path of a personal value is a JSON pointer (RFC 6901 section 3)."""
+    return _POINTER.fullmatch(text) is not None

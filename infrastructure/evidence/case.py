@@ -11,7 +11,7 @@ from domain.canonical import Json
 from domain.entry import Entry, EntryError, decode, leaf_hash
 from domain.erasure import ErasedEntry, SubjectErased
 from infrastructure.bundle_format import Content
-from infrastructure.bundle_lines import EntryLine
+from infrastructure.bundle_lines import EntryLine, is_pointer
 from infrastructure.codec import CodecError, decode_fact
 
 #: Where the facts of an envelope name documents, by the type without its number (docs/evidence-format.md, "The checks").
@@ -48,7 +48,7 @@ class Case:
         def placed(lines: Sequence[EntryLine]) -> Iterator[Placed]:
             for line in lines:
                 try:
-                    yield Placed(line.position, decode(line.raw), leaf_hash(line.raw))
+                    yield Placed(line.position, _read(line.raw), leaf_hash(line.raw))
                 except EntryError as err:
                     unreadable[line.position] = str(err)
 
@@ -115,6 +115,16 @@ class Case:
             path = paths.get(entry.type.partition("/")[0])
             if path is not None:
                 yield from ((position, text) for text in _texts(entry.data, path))
+
+
+def _read(raw: bytes) -> Entry:
+    """An entry as docs/ledger-format.md has it; raises EntryError. Those of the ledger itself are made so, others need not be."""
+    entry = decode(raw)
+    if not entry.version:
+        raise EntryError("version counts from 1")
+    if not all(map(is_pointer, entry.personal)):
+        raise EntryError("the path of a personal value is not a JSON pointer")
+    return entry
 
 
 def _texts(value: Json, path: tuple[str, ...]) -> Iterator[str]:

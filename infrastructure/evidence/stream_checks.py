@@ -10,6 +10,7 @@ from domain.evidence import PackageHistory
 from domain.faults import Verdict
 from domain.findings import Check, Detail, Finding, counted, weigh
 from domain.heads import Head, HeadsError, verify_row
+from domain.ids import is_sha256
 from domain.sealing import ENDINGS, HeadsRecorded, ledger_stream
 from domain.signing import SigningFact
 from infrastructure.bundle_lines import Heads
@@ -97,11 +98,14 @@ def covered(case: Case) -> HeadsRecorded | None:
 
 
 def _compare_rows(case: Case, heads: Heads, recorded: HeadsRecorded, wrong: list[Detail], doubtful: list[Detail]) -> None:
-    rowless = dict(case.streams)
+    if not is_sha256(recorded.root):
+        wrong.append(Detail("the heads manifest proves nothing: its root is not 64 lower-case hex digits", heads.position))
+        return
+    root, rowless = bytes.fromhex(recorded.root), dict(case.streams)
     for row in heads.rows:
         try:
-            head = verify_row(row.row, row.path, bytes.fromhex(recorded.root))
-        except (HeadsError, ValueError) as err:
+            head = verify_row(row.row, row.path, root)
+        except HeadsError as err:
             wrong.append(Detail(f"a row of the heads manifest proves nothing: {err}", heads.position))
             continue
         entries = rowless.pop(head.stream, None)
