@@ -14,6 +14,7 @@ from functools import cache, partial
 from typing import Any
 
 from domain.canonical import Json, canonical
+from domain.entry import decode
 from domain.faults import Verdict
 from domain.findings import Check, whole
 from domain.note import Note, format_note, parse_note, sign_text
@@ -26,6 +27,7 @@ from tests.evidence_attack import DECEIVED, INDETERMINATE, LAX, OWN_KEY, STRICT,
 from tests.evidence_attacks import ATTACKS, Attack
 from tests.evidence_scene import (
     CONTENT,
+    ENVELOPE,
     FIRST,
     GENUINE,
     MIDDLE,
@@ -39,6 +41,7 @@ from tests.evidence_scene import (
 )
 from tests.evidence_verdicts import judge
 from tests.evidence_world import EvidenceWorld, packed, repacked, unpacked
+from tests.histories import as_first_stored
 
 VECTORS = ROOT / "tests" / "vectors" / "evidence"
 PACKED = VECTORS / "bundles.tar.xz"
@@ -115,6 +118,12 @@ def drafted() -> Content:
     return world.bundle(envelope, stamped={len(world.rows): world.now})
 
 
+def first_version() -> Content:
+    """The entries as the first version of the software stored them."""
+    rows = as_first_stored(WORLD.rows, ENVELOPE, FIRST, SECOND)
+    return rewritten(lambda _: [(row.position, decode(row.raw)) for row in rows]).content()
+
+
 OPEN = beginning()
 VALUE = (CONTENT.disclosures[0].position, CONTENT.disclosures[0].path)
 PAPER = sorted(CONTENT.documents)[0]
@@ -130,6 +139,7 @@ GOOD: dict[str, tuple[Callable[[], Content], Found]] = {
     "values-hard-to-spell": (other_values, {}),
     "two-keys-of-the-log": (two_keys, {}),
     "drafted-piece-by-piece": (drafted, {}),
+    "stored-by-the-first-version": (first_version, {}),
     "declined": (continued_otherwise().content, {}),
     "still-open": (partial(OPEN.content, earlier=()), {}),
     "without-time-stamp": (partial(SCENE.content, stamped={}), {Check.TIME: INDETERMINATE}),
@@ -240,6 +250,7 @@ CHANGED: dict[str, dict[str, bytes | None]] = {
     "disclosure-both-withheld-and-there": of_line("disclosures.jsonl", lambda line: {**line, "withheld": True}),
     "disclosure-with-a-short-salt": of_line("disclosures.jsonl", lambda line: {**line, "salt": "00"}),
     "disclosure-with-another-path": of_line("disclosures.jsonl", lambda line: {**line, "path": "documents/0/name"}),
+    "disclosure-with-a-path-that-is-no-pointer": spelled("disclosures.jsonl", b'"path":"/', b'"path":"/~2'),
     "disclosure-with-a-number-spelled-otherwise": spelled("disclosures.jsonl", b'"value":"', b'"value":1.0,"x":"'),
     "proof-missing": {PROOF: None},
     "proof-of-no-entry": {"proofs/1.tlog-proof": MEMBERS[PROOF].replace(b"index 4", b"index 0")},
