@@ -23,6 +23,7 @@ class Holds(StrEnum):
 
     COPY = "a copy of the bundle"
     READER = "a copy, and the reader's trust"
+    DATABASE = "the database"
     KEY = "the database, the log's key"
     QUORUM = "the database, the log's key, a quorum of witnesses"
     AUTHORITY = "the database, the log's key, a quorum of witnesses, a time-stamping authority"

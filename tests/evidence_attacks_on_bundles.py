@@ -347,21 +347,10 @@ def policy_in_the_bundle() -> bytes:
     return repacked({**unpacked(CONTENT), "policy.txt": DECEIVED.policy})
 
 
-def signed_by_the_attacker(cosigned_by: tuple[str, ...] = ()) -> Content:
-    world = rewritten(CONSENT_EDITED, keys=(OWN_KEY,), cosigners=cosigned_by)
-    return world.content()
-
-
-@attack(Holds.COPY, {Check.CHECKPOINT: INVALID})
-def log_rewritten_without_the_key() -> Content:
-    """writes the whole log anew, and signs it with another key of the ledger's name"""
-    return signed_by_the_attacker()
-
-
 @attack(Holds.READER, {}, Means.POLICY, Means.RECEIPT, reader=DECEIVED)
 def policy_of_the_attacker() -> Content:
-    """the same, and gives the reader a policy with that key"""
-    return signed_by_the_attacker()
+    """writes the whole log anew, signs it with another key of the ledger's name, and gives the reader a policy with that key"""
+    return rewritten(CONSENT_EDITED, keys=(OWN_KEY,), cosigners=()).content()
 
 
 @attack(Holds.COPY, {Check.POLICY: INVALID})

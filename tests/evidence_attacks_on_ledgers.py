@@ -6,7 +6,7 @@ from datetime import timedelta
 from domain.findings import Check
 from domain.merkle import consistency_proof
 from infrastructure.bundle_format import Content, Earlier
-from tests.evidence_attack import HISTORY, INDETERMINATE, INVALID, LAX, TRUSTING, Found, Holds, Means, attack
+from tests.evidence_attack import HISTORY, INDETERMINATE, INVALID, LAX, OWN_KEY, TRUSTING, Found, Holds, Means, attack
 from tests.evidence_scene import (
     CODE,
     CONSENT_EDITED,
@@ -28,6 +28,12 @@ def split(cosigned_by: tuple[str, ...] = ()) -> Content:
 
 
 UNSEEN: Found = {Check.QUORUM: INDETERMINATE, Check.TIME: INDETERMINATE}
+
+
+@attack(Holds.DATABASE, {Check.CHECKPOINT: INVALID})
+def log_rewritten_without_the_key() -> Content:
+    """writes the whole log anew, and signs it with another key of the ledger's name"""
+    return rewritten(CONSENT_EDITED, keys=(OWN_KEY,), cosigners=()).content()
 
 
 @attack(Holds.KEY, UNSEEN, Means.RECEIPT, Means.CHECKPOINT)
