@@ -141,14 +141,6 @@ def bundles(size: int, old: int = 0) -> Iterator[Bundle]:
         yield Bundle(full, rest)
 
 
-def has_tile(size: int, tile: Tile | Bundle) -> bool:
-    """Whether a tree of `size` leaves has this tile: a full one, or the partial one of just this size."""
-    if isinstance(tile, Tile):
-        size >>= HEIGHT * tile.level
-    end = tile.index * WIDTH + tile.width
-    return end <= size if tile.width == WIDTH else end == size
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a node's hash comes from: it is the root over `count` hashes of `tile`, beginning with number `start`."""

@@ -104,13 +104,13 @@ class Sealed:
         return None if content is None else content[: tile.width * HASH_BYTES]
 
     async def entries(self, bundle: Bundle) -> list[bytes] | None:
-        """The entries of a bundle, as many as its width; None unless the published tree has them."""
+        """The entries of a bundle, as many as its width; None unless the published tree has them, and the log all of them."""
         end = bundle.start + bundle.width
         if end > await self._size():
             return None
         async with self._reads.connection() as conn:
             rows = await (await conn.execute(_ENTRIES, [bundle.start, end], binary=True)).fetchall()
-        return [row[0] for row in rows]
+        return [row[0] for row in rows] if len(rows) == bundle.width else None
 
     async def inclusion(self, index: int, size: int) -> tuple[bytes, ...]:
         """The proof that leaf `index` is in the tree of `size` leaves (RFC 9162 section 2.1.3.1).
