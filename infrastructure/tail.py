@@ -86,8 +86,12 @@ class LogTail:
     async def _poll(self) -> None:
         while True:
             with contextlib.suppress(DatabaseUnavailable):  # whoever waits is told by their own query
+                before = self._position
                 rows = await self._reads.fetch(_HEAD)
-                self._reached(wire.as_int(rows[0][0]) if rows else 0)
+                position = wire.as_int(rows[0][0]) if rows else 0
+                if position < before:  # the log was set back, so nobody is told of what it has no more
+                    self._position = position
+                self._reached(position)
             await asyncio.sleep(_POLL_SECONDS)
 
     def _reached(self, position: int) -> None:
