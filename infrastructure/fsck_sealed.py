@@ -6,12 +6,12 @@ from typing import Any, Final
 import psycopg
 
 from domain.checkpoint import Checkpoint, CheckpointError, parse_checkpoint
-from domain.entry import EntryError, decode, leaf_hash
+from domain.entry import leaf_hash
 from domain.faults import FaultKind, Faults
 from domain.merkle import CompactRange
-from domain.note import KeyFormatError, NoteError, VerifierKey, open_note, parse_verifier_key
-from domain.sealing import KeyAdded, ledger_stream
+from domain.note import NoteError, open_note
 from domain.tiles import WIDTH, Tile, edge, grow
+from infrastructure.log_keys import recorded_keys
 from infrastructure.signing_keys import verify_ed25519
 from infrastructure.snapshot import BATCH
 
@@ -33,7 +33,7 @@ class SealedTree:
         self._size, alarm, position = row or (0, "the table sealing has lost its row", None)
         if alarm is not None:
             faults.add(FaultKind.SEALED_OTHERWISE, f"the sealer refuses to sign: {alarm}", position=position)
-        self._keys = self._recorded_keys()
+        self._keys = recorded_keys(conn, ledger)
         self._waiting: list[bytes] = []
         self._tree = CompactRange()
         self._edge: dict[Tile, bytes] = {}
@@ -102,15 +102,3 @@ class SealedTree:
         with self._conn.cursor(name="fsck_checkpoints") as cursor:
             cursor.itersize = BATCH
             yield from cursor.execute(_CHECKPOINTS, binary=True)
-
-    def _recorded_keys(self) -> list[VerifierKey]:
-        """The keys that the log says it was signed with; what is wrong with those entries is named where they are read."""
-        query = "SELECT entry FROM log WHERE stream = %s AND type = %s"
-        rows = self._conn.execute(query, [ledger_stream(self._ledger), KeyAdded.TYPE], binary=True).fetchall()
-        keys = []
-        for (raw,) in rows:
-            try:
-                keys.append(parse_verifier_key(str(decode(raw).data.get("key"))))
-            except (EntryError, KeyFormatError):
-                continue
-        return keys

@@ -4,15 +4,19 @@ The data folder holds `log-1.key`, `log-2.key` and so on, each with mode 0600; a
 only the public half is kept, in `log-1.retired`: what it has signed is still known as this ledger's.
 """
 
+import contextlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import psycopg
 
 from domain.actor import Actor, ActorKind
+from domain.entry import EntryError, decode
 from domain.errors import SealingKeyUnusable
 from domain.note import KeyFormatError, SignatureType, VerifierKey, parse_verifier_key
-from domain.sealing import NOTHING, AddKey, RetireKey, Sealing, SealingCommand, ledger_stream
+from domain.sealing import NOTHING, AddKey, KeyAdded, RetireKey, Sealing, SealingCommand, ledger_stream
 from infrastructure import secrets, signing_keys
 from infrastructure.database import DatabaseUrls, connect
 from infrastructure.installation import InstallationError
@@ -125,6 +129,16 @@ async def record_keys(ledger: Ledger, keys: LogKeys, by: Actor = BY) -> None:
             await ledger.handle(command, by, lambda outcome: NO_ANSWER)
     except SealingKeyUnusable as err:
         raise InstallationError(f"{err} Take it out of the data folder or {variable('log_keys')}") from err
+
+
+def recorded_keys(conn: psycopg.Connection[Any], origin: str) -> tuple[VerifierKey, ...]:
+    """The keys that the log says it was signed with, retired ones too; an entry that cannot be read names none."""
+    query = "SELECT entry FROM public.log WHERE stream = %s AND type = %s"
+    keys = []
+    for (raw,) in conn.execute(query, [ledger_stream(origin), KeyAdded.TYPE], binary=True):
+        with contextlib.suppress(EntryError, KeyFormatError):
+            keys.append(parse_verifier_key(str(decode(raw).data.get("key"))))
+    return tuple(keys)
 
 
 def _public(path: Path) -> VerifierKey:

@@ -9,7 +9,7 @@ Where anything disagrees it refuses, raises an alarm, and signs nothing until a 
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -20,12 +20,12 @@ import psycopg
 from domain.checkpoint import Checkpoint, CheckpointError, format_checkpoint, parse_checkpoint
 from domain.entry import leaf_hash
 from domain.merkle import CompactRange, ProofError, assemble, consistency_plan, needed, root_plan, verify_consistency
-from domain.note import Note, NoteError, format_note, open_note, sign_text
+from domain.note import Note, NoteError, VerifierKey, format_note, open_note, sign_text
 from domain.sealing import ENDINGS
 from domain.tiles import Tile, TileError, edge, grow, read_nodes, tiles_for
 from infrastructure.clock import Clock
 from infrastructure.following import Connection, log_position
-from infrastructure.log_keys import LogKeys
+from infrastructure.log_keys import LogKeys, recorded_keys
 from infrastructure.notifications import CHANNEL
 from infrastructure.signing_keys import verify_ed25519
 
@@ -175,14 +175,14 @@ class Sealer:
         upto = 0 if signed is None else signed[0]
         if not size == tree.size == upto:
             raise Refused(f"sealed up to {size}, with the tree of {tree.size} entries and a checkpoint of {upto}", size)
-        if signed is not None and self._open(signed[1], "the last checkpoint", size) != now:
+        if signed is not None and self._open(signed[1], self._keys.known(), "the last checkpoint", size) != now:
             raise Refused("the last checkpoint is not that of the stored tree", size)
         return _Sealed(tree, _edge(conn, tree))
 
-    def _open(self, note: bytes, what: str, size: int | None) -> Checkpoint:
-        """The checkpoint of a note that one of our keys has signed."""
+    def _open(self, note: bytes, keys: Collection[VerifierKey], what: str, size: int | None) -> Checkpoint:
+        """The checkpoint of a note that one of the keys has signed."""
         try:
-            return parse_checkpoint(open_note(note, self._keys.known(), verify_ed25519).text)
+            return parse_checkpoint(open_note(note, keys, verify_ed25519).text)
         except (NoteError, CheckpointError) as err:
             raise Refused(f"{what} cannot be believed: {err}", size) from err
 
@@ -192,7 +192,10 @@ class Sealer:
             note = self._file.read_bytes()
         except FileNotFoundError:
             return  # the first one, or a host on which nothing was sealed yet
-        kept, tree = self._open(note, f"the file {self._file.name}", None), last.tree
+        keys = self._keys.known()
+        if not self._compared:  # since this host has signed others may have, and keys may have been retired
+            keys += recorded_keys(conn, self._keys.origin)
+        kept, tree = self._open(note, keys, f"the file {self._file.name}", None), last.tree
         if kept.origin != self._keys.origin:
             raise Refused(f"the file {self._file.name} is of the ledger {kept.origin!r}", None)
         if kept.size > head:

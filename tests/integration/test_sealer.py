@@ -14,13 +14,14 @@ import psycopg
 import pytest
 
 from domain.note import parse_note
-from domain.sealing import ENDINGS
+from domain.sealing import ENDINGS, KeyAdded, ledger_stream
 from infrastructure.clock import SystemClock
 from infrastructure.database import DatabaseUrls, connect
 from infrastructure.following import Connection
 from infrastructure.log_keys import LastKey
 from infrastructure.sealer import Publication, Sealer, resume
-from tests.conftest import Server
+from tests.conftest import ORIGIN, Server
+from tests.histories import RecordedLog
 from tests.integration.read_side import append, envelopes
 from tests.integration.sealing import alarm, change, judge, keys_in, seal
 from tests.integration.sealing_process import MOMENTS
@@ -263,6 +264,25 @@ def test_after_a_rotation_both_keys_sign_and_after_the_retirement_the_new_one(co
     assert [each.id for each in note.signatures] == [new.key.id]
     with pytest.raises(LastKey):
         keys.retire(new.key)
+
+
+def test_a_host_that_takes_over_believes_what_it_signed_itself_with_a_key_that_is_retired_by_now(
+    conn: Connection, folder: Path, tmp_path: Path
+) -> None:
+    active = shutil.copytree(folder, tmp_path / "active")
+    keys = keys_in(active)
+    (old,) = keys.signing()
+    keys.add()
+    log = RecordedLog()
+    log.record({ledger_stream(ORIGIN): [KeyAdded(str(old.key))]})
+    append(conn, log.rows)
+    seal(conn, active)
+    keys.retire(old.key)
+    (folder / "log-1.key").unlink()
+    shutil.copy(active / "log-2.key", folder)
+    head = append(conn, envelopes(1, seed=9))
+    assert seal(conn, folder) == head
+    assert alarm(conn) is None
 
 
 @pytest.mark.parametrize(
