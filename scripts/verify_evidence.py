@@ -417,15 +417,19 @@ def read_entry(line: dict[str, Any]) -> dict[str, Any]:
     return {**entry, **said, "kind": said["type"].split("/")[0]}
 
 
+def texts_at(value: Any, *names: str) -> set[str]:
+    """The texts to which names of members lead, through each item of a list; what has another form has none."""
+    if isinstance(value, list):
+        return {text for item in value for text in texts_at(item, *names)}
+    if names:
+        return texts_at(value.get(names[0]), *names[1:]) if isinstance(value, dict) else set()
+    return {value} if isinstance(value, str) else set()
+
+
 def named(facts: list[dict[str, Any]], *paths: str) -> set[str]:
-    """What the facts have at these paths: a kind and names of members, a star for each one of a list."""
-    found = set[str]()
-    for kind, *names in map(str.split, paths):
-        values = [fact["data"] for fact in facts if fact["kind"] == kind]
-        for name in names:
-            values = [it for value in values for it in (value if name == "*" else [value[name]])]
-        found.update(values)
-    return found
+    """The texts that facts have: each path is a kind of fact, and names of members."""
+    wanted = [path.split() for path in paths]
+    return {text for fact in facts for kind, *names in wanted if fact["kind"] == kind for text in texts_at(fact["data"], *names)}
 
 
 class Verification:
@@ -565,7 +569,7 @@ class Verification:
         return f"{len(self.streams)} streams"
 
     def participants(self) -> set[str]:
-        paths = "envelope.created participants * participant", "envelope.participant-added slot participant"
+        paths = "envelope.created participants participant", "envelope.participant-added slot participant"
         return named(self.streams.get(self.envelope, []), *paths)
 
     def check_completeness(self) -> str:
@@ -653,7 +657,7 @@ class Verification:
         return f"{len(self.disclosures)} values, {len(withheld)} of them withheld: {', '.join(withheld) or 'none'}"
 
     def check_files(self) -> str:
-        paths = "envelope.created documents * sha256", "envelope.document-added document sha256"
+        paths = "envelope.created documents sha256", "envelope.document-added document sha256"
         papers = named(self.facts, *paths, *(f"{kind} sha256" for kind in LAST))
         need(all(name == hash for name, hash in self.documents.items()), "a document is not the one of its name")
         need({*self.documents, *self.withheld} <= papers, "a document that no fact names")

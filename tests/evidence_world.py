@@ -102,8 +102,9 @@ def repacked(members: Mapping[str, bytes], *, rehashed: bool = True) -> bytes:
 def heads_of(rows: Iterable[Row]) -> dict[UUID, Head]:
     """Where each stream ends."""
     found: dict[UUID, Head] = {}
+    ends = {type.partition("/")[0] for type in ENDINGS}
     for row in rows:
-        closed = row.type in ENDINGS or (row.stream in found and found[row.stream].closed)
+        closed = row.type.partition("/")[0] in ends or (row.stream in found and found[row.stream].closed)
         found[row.stream] = Head(row.stream, row.version, row.leaf, closed)
     return found
 

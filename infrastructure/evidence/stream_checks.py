@@ -1,7 +1,7 @@
 """Whether the streams are linked, whole, and could have come about."""
 
 from itertools import pairwise
-from typing import cast
+from typing import Final, cast, get_args
 
 from domain.entry import NO_PREVIOUS, format_time
 from domain.envelope import EnvelopeFact
@@ -14,8 +14,14 @@ from domain.ids import is_sha256
 from domain.sealing import ENDINGS, HeadsRecorded, ledger_stream
 from domain.signing import SigningFact
 from infrastructure.bundle_lines import Heads
-from infrastructure.codec import KNOWN, CodecError, decode_fact
+from infrastructure.codec import CodecError, current_type, decode_fact
 from infrastructure.evidence.case import Case, Placed
+
+#: What can stand in the streams of an envelope.
+_TYPES: Final = frozenset(fact.TYPE for fact in get_args(EnvelopeFact | SigningFact))
+
+#: An end is one whatever its number: a fact that is newer than this program makes its history doubtful, and its manifest not wrong.
+_ENDS: Final = frozenset(type.partition("/")[0] for type in ENDINGS)
 
 
 def check_chain(case: Case) -> Finding:
@@ -139,7 +145,7 @@ def _row_fault(head: Head, entries: list[Placed], until: int) -> str | None:
         return (
             f"the heads manifest has the leaf {head.leaf.hex()}, its version {head.version} here hashes to {upto[-1].leaf.hex()}"
         )
-    if head.closed != any(each.entry.type in ENDINGS for each in upto):
+    if head.closed != any(each.entry.type.partition("/")[0] in _ENDS for each in upto):
         return "the heads manifest says that it was " + ("closed" if head.closed else "open") + ", its entries say otherwise"
     return None
 
@@ -153,7 +159,7 @@ def check_history(case: Case, chain: Finding) -> Finding:
     history = PackageHistory(content.envelope, None if whole else case.streams.keys())
     before = 0
     for position, entry, _ in case.entries:
-        if entry.type not in KNOWN:
+        if current_type(entry.type) not in _TYPES:
             return _doubt(f"replayed up to position {before}: {entry.type} is a type that this program does not know", position)
         try:
             if whole and history.unsettled and position != before + 1:
