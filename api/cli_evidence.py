@@ -1,7 +1,9 @@
 """`countersign evidence`: one file about a process or an envelope, to be verified elsewhere."""
 
 import asyncio
+import os
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -74,15 +76,15 @@ def _save(bundle: Bundle, path: Path) -> None:
     if str(path) == "-":
         bundle.write(sys.stdout.buffer)
         return
-    # What is at the path stays as it is until all of the new file is there.
-    partial = path.with_name(f"{path.name}.partial")
+    # What is at the path stays as it is until all of the new file is there; the name beside it is nobody else's.
+    handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with partial.open("wb") as file:
+        with os.fdopen(handle, "wb") as file:
             bundle.write(file)
             size = file.tell()
-        partial.replace(path)
+        Path(partial).replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        Path(partial).unlink(missing_ok=True)
     complete = (
         "no heads manifest covers it"
         if bundle.complete is None

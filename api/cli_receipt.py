@@ -102,4 +102,6 @@ def _file_text(value: str) -> str:
 
 
 def _named(value: str) -> str:
-    return value if len(value) <= 80 else f"{value[:77]}..."
+    """What was given, cut, and so that it cannot command the terminal: it may have been copied from a mail."""
+    shown = "".join(it if it.isprintable() else "?" for it in value)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."

@@ -539,7 +539,7 @@ class Verification:
         for size, moment in moments.items():
             covered = bisect_right(self.facts, size, key=itemgetter("position"))
             newest = datetime.fromisoformat(self.facts[covered - 1]["at"]) if covered else moment
-            need(moment + timedelta(seconds=300) >= newest, f"the token of size {size} is earlier than what it is over")
+            need(newest - moment <= timedelta(seconds=300), f"the token of size {size} is earlier than what it is over")
         times = [moment for size, moment in moments.items() if size >= self.entries[-1]["position"]]
         if not times:
             raise Indeterminate(f"no token is over entries after position {max(moments, default=0)}")

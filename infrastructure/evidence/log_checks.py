@@ -138,7 +138,7 @@ def check_time(
             continue
         times[size] = stamped.time
         newest = max((each for each in case.entries if each.position <= size), default=None)
-        if newest is not None and stamped.time + CLOCK_TOLERANCE < newest.entry.at:
+        if newest is not None and newest.entry.at - stamped.time > CLOCK_TOLERANCE:
             said = f"{name} says {format_time(stamped.time)}, and covers an entry of {format_time(newest.entry.at)}"
             wrong.append(Detail(said, newest.position, name))
     return _weigh_times(case.last, times, wrong)

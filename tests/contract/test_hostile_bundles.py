@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -16,6 +17,7 @@ from domain.sealing import HeadsRecorded
 from infrastructure.bundle_format import Content
 from infrastructure.bundle_lines import EntryLine, ErasedBy
 from tests.evidence_attack import Reader
+from tests.evidence_stamps import Authority
 from tests.evidence_verdicts import second_verdicts, verdicts
 from tests.evidence_world import Story, entry_of, heads_of, map_of, packed, policy_file, sign_checkpoint, tell
 from tests.histories import Row, forge, relink
@@ -67,6 +69,15 @@ def test_many_values_that_one_erasure_emptied_take_no_longer_than_as_many_others
     raw, before = packed(hostile), time.process_time()
     assert verdicts(raw, READER)[Check.INCLUSION] is INVALID
     assert time.process_time() - before < 1.5  # read anew for each of the 2,100 lines, the erasure takes 3 seconds
+
+
+def test_a_token_of_the_last_minute_that_there_is_counts_as_any_other() -> None:
+    story, end = tell(), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    story.world.authority = Authority(ends=end)
+    content = story.world.bundle(story.envelope, stamped={len(story.world.rows): end - timedelta(minutes=1)})
+    reader = replace(READER, tsa=story.world.authority.pem)
+    for judged in (verdicts, second_verdicts):
+        assert set(judged(packed(content), reader).values()) == {Verdict.VALID}
 
 
 def without_documents(story: Story) -> Content:
