@@ -1,0 +1,99 @@
+"""Sealing a PDF, and renewing the time stamp of a sealed one before the algorithms or certificates of the last grow old.
+
+`pdf` is always what this system has written itself, or has checked: the library that reads it here has no limits.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import Certificate
+
+from infrastructure.pdf_seal import signature
+from infrastructure.pdf_seal.credentials import SealSigner
+from infrastructure.pdf_seal.material import Lacking, Revoked, check_material
+from infrastructure.pdf_seal.profile import Obstacle, Profile, SealedPdf, Shortfall
+from infrastructure.pdf_seal.revisions import CannotSeal, Reserved, reserve_seal, reserve_stamp, with_material
+from infrastructure.trusted_time import Authority, TimeStampRefused
+
+#: For the attributes and their frame, beside certificates and the signature's value.
+_FRAME_BYTES: Final = 1024
+#: For a token. Most have less than 8 KB; all of the room is in the file as zeros.
+_TOKEN_BYTES: Final = 12_288
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSource:
+    """A time-stamping authority and the certificates that it is trusted by."""
+
+    authority: Authority
+    anchors: tuple[Certificate, ...]
+
+
+async def seal(
+    pdf: bytes,
+    signer: SealSigner,
+    at: datetime,
+    time_source: TimeSource | None = None,
+    roots: Sequence[Certificate] = (),
+    revocations: Sequence[bytes] = (),
+) -> SealedPdf:
+    """The PDF with a seal made at `at` (aware), as high as what is given reaches; raises CannotSeal.
+
+    `roots` are those of the seal; `revocations` are the lists (DER) of the issuers of both the seal and the time stamp.
+    A time stamp that is not to be had, or is not to be believed, leaves a lower profile and never fails the seal.
+    """
+    if not signer.valid_at(at):
+        raise CannotSeal("the certificate of the seal is not valid at this time")
+    reserved = await asyncio.to_thread(reserve_seal, pdf, at, _room(signer, time_source))
+    made = await signature.sign(signer, sha256(reserved.covered()).digest())
+    if time_source is None:
+        shortfall = Shortfall(Obstacle.NO_AUTHORITY, "no time-stamping authority is configured")
+        return SealedPdf(reserved.filled(made), Profile.B_B, shortfall)
+    try:
+        stamped = await time_source.authority.stamp(signature.value_of(made))
+        whole = signature.with_time_stamp(made, stamped.token)
+        content = reserved.filled(whole)
+    except (TimeStampRefused, CannotSeal) as err:  # CannotSeal: a token that is too large
+        return SealedPdf(reserved.filled(made), Profile.B_B, Shortfall(Obstacle.NOT_STAMPED, str(err)))
+    chain = [each.public_bytes(Encoding.DER) for each in (*signer.chain, *roots, *time_source.anchors)]
+    certificates = list(dict.fromkeys(signature.certificates_in((whole, stamped.token)) + chain))
+    try:
+        await check_material(whole, (*roots, *signer.chain), certificates, revocations, stamped.time)
+        await check_material(stamped.token, time_source.anchors, certificates, revocations, stamped.time)
+    except Revoked as err:
+        raise CannotSeal(f"what is given for validation says that it would fail: {err}") from err
+    except Lacking as err:
+        return SealedPdf(content, Profile.B_T, Shortfall(Obstacle.NO_MATERIAL, str(err)))
+    try:
+        archived = await _archive(content, time_source, certificates, revocations)
+    except TimeStampRefused as err:
+        longer = await asyncio.to_thread(with_material, content, certificates, revocations)
+        return SealedPdf(longer, Profile.B_LT, Shortfall(Obstacle.NOT_ARCHIVED, str(err)))
+    return SealedPdf(archived, Profile.B_LTA, None)
+
+
+async def renew(sealed: bytes, time_source: TimeSource, revocations: Sequence[bytes]) -> bytes:
+    """The sealed PDF with one more time stamp over all of it, and with what validates those before.
+
+    `sealed` has been verified: a stamp says that the file existed, not that it was right. `revocations` are the lists (DER) of
+    the issuers of the last time stamp. Raises CannotSeal, or TimeStampRefused when the authority does not give one.
+    """
+    anchors = [each.public_bytes(Encoding.DER) for each in time_source.anchors]
+    return await _archive(sealed, time_source, anchors, revocations)
+
+
+async def _archive(pdf: bytes, time_source: TimeSource, certificates: Sequence[bytes], revocations: Sequence[bytes]) -> bytes:
+    reserved: Reserved = await asyncio.to_thread(reserve_stamp, pdf, certificates, revocations, _TOKEN_BYTES)
+    stamped = await time_source.authority.stamp(reserved.covered())
+    return reserved.filled(stamped.token)
+
+
+def _room(signer: SealSigner, time_source: TimeSource | None) -> int:
+    certificates = (signer.certificate, *signer.chain)
+    held = sum(len(each.public_bytes(Encoding.DER)) for each in certificates)
+    return _FRAME_BYTES + held + signer.max_signature_bytes + (_TOKEN_BYTES if time_source else 0)
