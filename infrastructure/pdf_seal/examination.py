@@ -28,7 +28,7 @@ from infrastructure.pdf_seal.material import Lacking, check_material
 from infrastructure.pdf_seal.profile import Profile
 from infrastructure.pdf_seal.revisions import FAULTS_OF_THE_FILE
 from infrastructure.pdf_seal.signature import TIME_STAMP, library_certificate, value_of
-from infrastructure.pdf_seal.signed_parts import NotSealed, SignedPart, open_sealed
+from infrastructure.pdf_seal.signed_parts import NotSealed, SignedPart, check_issued, open_sealed
 from infrastructure.trusted_time import StampedTime, TimeStampRefused, verify_token
 
 #: How a file takes exception to being read, and a signature to being validated.
@@ -52,8 +52,10 @@ def examine(pdf: bytes, anchors: Sequence[Certificate], time_anchors: Sequence[C
     A certificate is judged by the seal's trusted time, or by `at` where there is none.
     """
     try:
-        reader, seal, stamps = open_sealed(pdf, (*anchors, *time_anchors))
+        reader, seal, stamps = open_sealed(pdf)
         certificates, revocations = _material(reader)
+        held = x509.load_der_x509_certificate(seal.embedded.signer_cert.dump())
+        name = held.subject.rfc4514_string()
     except (NotSealed, *_FAULTS) as err:
         return Findings((_finding(Check.FORM, Outcome.FAILED, str(err) or type(err).__name__),))
     time, stamped = _time(seal, time_anchors)
@@ -71,14 +73,13 @@ def examine(pdf: bytes, anchors: Sequence[Certificate], time_anchors: Sequence[C
             for trusted in (anchors, time_anchors)
         )
         status = asyncio.run(async_validate_pdf_signature(seal.embedded, context, times, key_usage_settings=_USES))
-        found = [_integrity(status), _coverage(pdf, reader, (seal, *stamps)), _changes(status), _signer(status)]
+        found = [_integrity(status), _coverage(pdf, reader, (seal, *stamps)), _changes(status), _signer(status, seal, anchors)]
     except _FAULTS as err:
         found = [_finding(Check.INTEGRITY, Outcome.FAILED, str(err) or type(err).__name__)]
     form = _finding(Check.FORM, Outcome.PASSED, f"one seal and {len(stamps)} time stamps over the file")
-    held = x509.load_der_x509_certificate(seal.embedded.signer_cert.dump())
     findings = Findings(
         (form, *found, *time, *archive),
-        signer=held.subject.rfc4514_string(),
+        signer=name,
         certificate=held.fingerprint(SHA256()).hex(),
         claimed=_claimed(seal),
         stamped=stamped.time if stamped else None,
@@ -129,7 +130,11 @@ def _changes(status: PdfSignatureStatus) -> Finding:
     return _finding(Check.CHANGES, Outcome.PASSED, f"{seen} came after the seal")
 
 
-def _signer(status: PdfSignatureStatus) -> Finding:
+def _signer(status: PdfSignatureStatus, seal: SignedPart, anchors: Sequence[Certificate]) -> Finding:
+    try:
+        check_issued(seal.der, anchors)
+    except NotSealed as err:
+        return _finding(Check.SIGNER, Outcome.FAILED, str(err))
     if status.trusted:
         return _finding(Check.SIGNER, Outcome.PASSED, "the certificate leads to a trusted root")
     problem = status.trust_problem_indic
@@ -151,8 +156,8 @@ def _time(seal: SignedPart, anchors: Sequence[Certificate]) -> tuple[list[Findin
     if not anchors:
         return [_finding(Check.TIME, Outcome.INDETERMINATE, "no authority is trusted for times")], None
     try:
-        stamped = verify_token(token, sha256(value_of(seal.der)).digest(), anchors)
-    except TimeStampRefused as err:
+        stamped = _stamped(token, value_of(seal.der), anchors)
+    except (NotSealed, TimeStampRefused) as err:
         return [_finding(Check.TIME, Outcome.FAILED, str(err))], None
     return [_finding(Check.TIME, Outcome.PASSED, f"{stamped.time.isoformat()} by {stamped.signer}")], stamped
 
@@ -165,13 +170,18 @@ def _archive(
     if not anchors:
         return [_finding(Check.ARCHIVE, Outcome.INDETERMINATE, "no authority is trusted for times")], ()
     try:
-        times = tuple(verify_token(part.der, sha256(part.covered).digest(), anchors).time for part in stamps)
-    except TimeStampRefused as err:
+        times = tuple(_stamped(part.der, part.covered, anchors).time for part in stamps)
+    except (NotSealed, TimeStampRefused) as err:
         return [_finding(Check.ARCHIVE, Outcome.FAILED, str(err))], ()
     known = (stamped.time, *times) if stamped else times
     if any(earlier > later for earlier, later in pairwise(known)):
         return [_finding(Check.ARCHIVE, Outcome.FAILED, "the times are not in the order of the file")], ()
     return [_finding(Check.ARCHIVE, Outcome.PASSED, ", ".join(each.isoformat() for each in times))], times
+
+
+def _stamped(token: bytes, content: bytes, anchors: Sequence[Certificate]) -> StampedTime:
+    check_issued(token, anchors)
+    return verify_token(token, sha256(content).digest(), anchors)
 
 
 def _claimed(seal: SignedPart) -> datetime | None:

@@ -18,11 +18,12 @@ from cryptography.x509 import Certificate
 from pikepdf import settings
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import MDPPerm, enumerate_sig_fields
+from pyhanko.sign.general import CMSExtractionError, extract_certificate_info
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
 from infrastructure.pdf_child import FLATE_BYTES, MAX_OBJECTS, NESTING
 from infrastructure.pdf_seal.revisions import SEAL_FIELD
-from infrastructure.pdf_seal.signature import TIME_STAMP
+from infrastructure.pdf_seal.signature import TIME_STAMP, certificates_in
 
 #: A seal and the renewals of some centuries.
 _MAX_SIGNATURES: Final = 64
@@ -44,14 +45,14 @@ class SignedPart:
     end: int
 
 
-def open_sealed(pdf: bytes, anchors: Sequence[Certificate]) -> tuple[Any, SignedPart, tuple[SignedPart, ...]]:
+def open_sealed(pdf: bytes) -> tuple[Any, SignedPart, tuple[SignedPart, ...]]:
     """pyHanko's reader, the seal, and the document time stamps in order; raises NotSealed, or what the libraries raise."""
     _open_without_guessing(pdf)
     reader = PdfFileReader(BytesIO(pdf))
     filled = len(list(enumerate_sig_fields(reader, filled_status=True)))
     if not 1 <= filled <= _MAX_SIGNATURES:
         raise NotSealed(f"the file has {filled} signatures")
-    parts = [_part(pdf, each, anchors) for each in reader.embedded_signatures]
+    parts = [_part(pdf, each) for each in reader.embedded_signatures]
     if len(parts) != filled:
         raise NotSealed("a signature of an unknown kind")
     parts.sort(key=lambda part: part.end)
@@ -79,7 +80,7 @@ def _open_without_guessing(pdf: bytes) -> None:
             raise NotSealed("the file is encrypted or too complex")
 
 
-def _part(pdf: bytes, embedded: EmbeddedPdfSignature, anchors: Sequence[Certificate]) -> SignedPart:
+def _part(pdf: bytes, embedded: EmbeddedPdfSignature) -> SignedPart:
     ranges = [int(number) for number in embedded.byte_range]
     if len(ranges) != 4:
         raise NotSealed("a signature of other than two ranges")
@@ -96,12 +97,12 @@ def _part(pdf: bytes, embedded: EmbeddedPdfSignature, anchors: Sequence[Certific
         raise NotSealed("something is hidden after a signature")
     if embedded.pkcs7_content != content:
         raise NotSealed("a signature leaves out another place than its own")
-    check_spelling(der, anchors)
+    check_spelling(der)
     return SignedPart(embedded, der, pdf[:start] + pdf[resumed:end], end)
 
 
-def check_spelling(der: bytes, anchors: Sequence[Certificate]) -> None:
-    """Raises NotSealed unless nothing in this CMS could be otherwise without breaking its signature."""
+def check_spelling(der: bytes) -> None:
+    """Raises NotSealed unless what this CMS says beside its signature could not be otherwise; for its certificates see `check_issued`."""
     whole = cms.ContentInfo.load(der, strict=True)
     data = whole["content"]
     (signer,) = data["signer_infos"]
@@ -114,22 +115,38 @@ def check_spelling(der: bytes, anchors: Sequence[Certificate]) -> None:
         rest = algorithm.contents[len(algorithm["algorithm"].dump()) :]
         if rest not in (b"", _NULL):
             raise NotSealed("a signature's algorithm has parameters")
+    named = signer["sid"]
+    if named.name != "issuer_and_serial_number" or named.chosen["issuer"].dump() != _holder(data).issuer.dump():
+        raise NotSealed("a signature does not name its signer as the certificate does")  # names are compared without case
     attributes = list(signer["unsigned_attrs"])  # not `native`: it takes half a second for a token
     if [each["type"].native for each in attributes] not in ([], [] if stamped else [TIME_STAMP]):
         raise NotSealed("a signature has more attributes than a time stamp")
     for each in attributes:
         (token,) = each["values"]
-        check_spelling(token.dump(), anchors)
-    _check_issued([each.chosen.dump() for each in data["certificates"]], anchors)
+        check_spelling(token.dump())
 
 
-def _check_issued(certificates: Sequence[bytes], anchors: Sequence[Certificate]) -> None:
-    """Each certificate in a signature is signed by another that is known: one that was tampered with is not."""
-    read = [x509.load_der_x509_certificate(each) for each in certificates]
-    known = {*read, *anchors}
+def check_issued(der: bytes, anchors: Sequence[Certificate]) -> None:
+    """Raises NotSealed unless each certificate in this CMS is signed by another that is known: a changed one is not.
+
+    That of the signer is left out, which the signed attributes name.
+    """
+    data = cms.ContentInfo.load(der)["content"]
+    signer = _holder(data).dump()
+    try:
+        read = [x509.load_der_x509_certificate(each) for each in certificates_in((der,)) if each != signer]
+    except ValueError as err:
+        raise NotSealed(f"the certificates in a signature cannot be read: {err}") from err
     for certificate in read:
-        if not any(_issued(certificate, each) for each in known):
+        if not any(_issued(certificate, each) for each in {*read, *anchors}):
             raise NotSealed(f"a certificate in a signature is by nobody that is known: {certificate.issuer.rfc4514_string()}")
+
+
+def _holder(data: Any) -> Any:
+    try:
+        return extract_certificate_info(data).signer_cert
+    except CMSExtractionError as err:
+        raise NotSealed("a signature is without the certificate of its signer") from err
 
 
 def _issued(certificate: Certificate, issuer: Certificate) -> bool:

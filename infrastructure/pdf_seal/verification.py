@@ -21,9 +21,7 @@ _MAX_ANSWER_BYTES: Final = 65_536
 _CHILD: Final = Path(__file__).with_name("child.py")
 
 
-async def verify_seal(
-    pdf: bytes, anchors: Sequence[Certificate], time_anchors: Sequence[Certificate], at: datetime
-) -> Findings:
+async def verify_seal(pdf: bytes, anchors: Sequence[Certificate], time_anchors: Sequence[Certificate], at: datetime) -> Findings:
     """What is to be said about a sealed PDF; never raises for any bytes.
 
     `anchors` are the roots of the seal (and certificates on the way to them), `time_anchors` those of the time-stamping
