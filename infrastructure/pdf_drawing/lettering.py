@@ -1,0 +1,181 @@
+"""The letters that are drawn: which there are, how wide they are, and how a text fits a box.
+
+The typefaces are DejaVu 2.35, unmodified, with their licence beside them (Bitstream Vera's: free to use,
+embed and pass on). They lie here, and not with the system, because the bytes of a drawn file follow from
+those of its typeface: the same document must come out the same on every machine. They have Latin, Greek,
+Cyrillic, Armenian and Georgian letters. What has to be joined, reordered or stacked to be read (Arabic,
+Hebrew, the scripts of India) needs more than a typeface, and Chinese, Japanese and Korean need one thirty
+times as large: neither is drawn, rather than drawn wrong.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Final
+
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+
+_FOLDER: Final = Path(__file__).with_name("typefaces")
+
+#: Lines of a text stand this many times their size apart.
+LEADING: Final = 1.2
+
+#: Of a text's size, what is kept above and below the line that the letters stand on.
+ASCENT: Final = 0.93
+DESCENT: Final = 0.27
+
+#: Sizes are tried in steps of this many points.
+_STEP: Final = 0.5
+
+#: Accents, which the typefaces place by themselves. The marks of other scripts need to be placed by their letter.
+_ACCENTS: Final = range(0x0300, 0x0370)
+
+#: Kinds of characters that are never drawn as they are: controls, invisible ones and those without a common meaning.
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+
+#: Written from left to right, or taking the direction of what is around (Unicode Standard Annex 9, table 4).
+_DIRECTIONS: Final = frozenset({"L", "EN", "ES", "ET", "CS", "NSM", "WS", "ON", "BN"})
+
+
+class Face(StrEnum):
+    """A typeface, by the name that it has in a PDF."""
+
+    PLAIN = "DejaVuSans"
+    BOLD = "DejaVuSans-Bold"
+    HAND = "DejaVuSerif-Italic"
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A text as it fits: size in points, and its lines from the top."""
+
+    size: float
+    lines: tuple[str, ...]
+
+
+@cache
+def _widths(face: Face) -> Mapping[str, float]:
+    """The letters that a typeface has, with their widths at a size of one point."""
+    font = TTFont(face, str(_FOLDER / f"{face}.ttf"))
+    pdfmetrics.registerFont(font)
+    letters = (chr(code) for code, glyph in font.face.charToGlyph.items() if glyph)
+    return {letter: font.face.charWidths[ord(letter)] / 1000 for letter in letters}
+
+
+def font(face: Face) -> str:
+    """The name to give to a canvas; the typeface is loaded when it is first asked for."""
+    _widths(face)
+    return str(face)
+
+
+def width(text: str, face: Face, size: float) -> float:
+    """How wide a line of drawable letters is, in points."""
+    widths = _widths(face)
+    return sum(widths[letter] for letter in text) * size
+
+
+def undrawable(text: str, face: Face = Face.PLAIN) -> tuple[str, ...]:
+    """The characters of a text that cannot be drawn, each once, in their order; none of them is ever left out silently.
+
+    A character counts as it is after composition (Unicode's NFC), which is what `composed` draws.
+    """
+    return tuple(dict.fromkeys(character for character in composed(text) if not _is_drawable(character, face)))
+
+
+@lru_cache(4096)
+def _is_drawable(character: str, face: Face) -> bool:
+    if character in " \n":
+        return True
+    kind = unicodedata.category(character)
+    placed = not unicodedata.combining(character) and kind not in {"Mn", "Mc", "Me"}
+    return (
+        kind not in _UNSEEN
+        and (placed or ord(character) in _ACCENTS)
+        and unicodedata.bidirectional(character) in _DIRECTIONS
+        and character in _widths(face)
+    )
+
+
+def composed(text: str) -> str:
+    """The text as it is drawn: letters with their accents as one character, one kind of line end and of space."""
+    lines = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
+    return "\n".join("".join(" " if unicodedata.category(it) == "Zs" or it == "\t" else it for it in line) for line in lines)
+
+
+def spelled_out(text: str, face: Face = Face.PLAIN) -> str:
+    """One line in which what cannot be drawn is told by its number in Unicode: `⟨U+674E U+7AF9⟩`.
+
+    For a certificate, which names people whatever their script. The brackets themselves are spelled
+    out too, so nobody can be called what another is written as.
+    """
+    parts: list[str] = []
+    run: list[str] = []
+    for character in " ".join(composed(text).split()) + "\n":
+        if character not in "⟨⟩\n" and _is_drawable(character, face):
+            parts += _bracketed(run)
+            run = []
+            parts.append(character)
+        elif character != "\n":
+            run.append(f"U+{ord(character):04X}")
+    return "".join(parts + _bracketed(run))
+
+
+def _bracketed(run: list[str]) -> list[str]:
+    return [f"⟨{' '.join(run)}⟩"] if run else []
+
+
+def lines(text: str, face: Face, size: float, across: float, *, breaking: bool) -> tuple[str, ...] | None:
+    """A text in lines of at most `across` points.
+
+    None where a word is wider than that; with `breaking`, such a word goes on in the next line, and
+    None means that not even one letter fits.
+    """
+    found: list[str] = []
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split(" "):
+            longer = f"{line} {word}" if line else word
+            if width(longer, face, size) <= across:
+                line = longer
+                continue
+            if line:
+                found.append(line)
+            pieces = list(_pieces(word, face, size, across)) if breaking else [word]
+            if any(width(piece, face, size) > across for piece in pieces):
+                return None
+            found += pieces[:-1]
+            line = pieces[-1] if pieces else ""
+        found.append(line)
+    return tuple(found)
+
+
+def _pieces(word: str, face: Face, size: float, across: float) -> Iterator[str]:
+    piece = ""
+    for character in word:
+        if piece and width(piece + character, face, size) > across:
+            yield piece
+            piece = ""
+        piece += character
+    if piece:
+        yield piece
+
+
+def fit(text: str, face: Face, across: float, down: float, most: float, least: float) -> Fitted | None:
+    """The largest size from `most` to `least` points at which the text fits a box, words whole if that can be; None if none does."""
+    for breaking in (False, True):
+        size = most
+        while size >= least:
+            found = lines(text, face, size, across, breaking=breaking)
+            if found is not None and height(len(found), size) <= down:
+                return Fitted(size, found)
+            size -= _STEP
+    return None
+
+
+def height(count: int, size: float) -> float:
+    """How high some lines are, in points."""
+    return ((count - 1) * LEADING + ASCENT + DESCENT) * size
