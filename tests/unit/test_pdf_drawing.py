@@ -1,0 +1,311 @@
+"""Executed documents: what is drawn stands where it was placed as PDFium shows it, or is refused with a reason."""
+
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any, Final
+
+import pikepdf
+import pypdfium2  # type: ignore[import-untyped]
+import pytest
+from PIL import Image, ImageChops, ImageDraw
+
+from domain.placement import Box
+from infrastructure.pdf_drawing.blocks import (
+    Block,
+    Content,
+    DrawingRefused,
+    Fault,
+    Foot,
+    Initialled,
+    Signed,
+    Ticked,
+    Written,
+)
+from infrastructure.pdf_drawing.drawn_image import (
+    MAX_BYTES,
+    DrawnImage,
+    ImageFault,
+    ImageRefused,
+    read_drawn_image,
+)
+from infrastructure.pdf_drawing.executing import execute
+from infrastructure.pdf_drawing.lettering import Face, fit, spelled_out, undrawable, width
+
+FOOT: Final = Foot("0192b1c4-5d7e-7c3a-9f10-1234567890ab", "5f" * 32, datetime(2026, 11, 21, 7, 25, 3, tzinfo=UTC))
+
+#: As they are displayed, in points; every page below shows this much.
+ACROSS, DOWN = 400, 300
+
+
+def document(content: bytes = b"", pages: int = 1, **page: Any) -> bytes:
+    made = pikepdf.new()
+    shared = made.make_indirect(
+        pikepdf.Dictionary(
+            Font=pikepdf.Dictionary(
+                F=pikepdf.Dictionary(Type=pikepdf.Name.Font, Subtype=pikepdf.Name.Type1, BaseFont=pikepdf.Name.Helvetica)
+            )
+        )
+    )
+    for _ in range(pages):
+        added = made.add_blank_page(page_size=(ACROSS, DOWN))
+        added.obj["/Resources"] = shared
+        if content:
+            added.obj["/Contents"] = made.make_stream(content)
+        for key, value in page.items():
+            added.obj[f"/{key}"] = value
+    out = BytesIO()
+    made.save(out)
+    return out.getvalue()
+
+
+def block(content: Content, x: float = 50, y: float = 40, across: float = 200, down: float = 30, page: int = 1) -> Block:
+    return Block(page, Box(*(round(length * 1000) for length in (x, y, across, down))), content)
+
+
+def shown(data: bytes, page: int = 1) -> Image.Image:
+    """A page as PDFium displays it, two dots a point, grey."""
+    picture: Image.Image = pypdfium2.PdfDocument(data)[page - 1].render(scale=2, grayscale=True).to_pil().convert("L")
+    return picture
+
+
+def texts(data: bytes, page: int = 1) -> str:
+    found: str = pypdfium2.PdfDocument(data)[page - 1].get_textpage().get_text_range()
+    return found
+
+
+def ink(picture: Image.Image) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of all that is dark, in points."""
+    found = picture.point(lambda shade: 255 if shade < 200 else 0).getbbox()
+    assert found, "nothing is drawn"
+    left, top, right, bottom = (dot / 2 for dot in found)
+    return left, top, right, bottom
+
+
+def differ(one: Image.Image, other: Image.Image) -> bool:
+    """Whether a person would see it: letters may be smoothed in another way on a page that is turned."""
+    assert one.size == other.size
+    counts = ImageChops.difference(one, other).histogram()
+    return sum(counts[128:]) > one.width * one.height / 1000
+
+
+def drawing(kind: str = "PNG", size: tuple[int, int] = (300, 100)) -> bytes:
+    picture = Image.new("RGBA" if kind == "PNG" else "RGB", size, (255, 255, 255, 0) if kind == "PNG" else "white")
+    ImageDraw.Draw(picture).line([(0, 0), (size[0] - 1, size[1] - 1)], fill="black", width=8)
+    out = BytesIO()
+    picture.save(out, kind)
+    return out.getvalue()
+
+
+BLOCKS: Final = (
+    block(Signed("Zoë Łukasiewicz", caption="Signed 2026-11-21 07:25:03 UTC")),
+    block(Initialled("ΑΩ"), x=300, y=40, across=60, down=28),
+    block(Written("Екатерина Иванова"), y=100, across=160, down=18),
+    block(Ticked(ticked=True), y=130, across=14, down=14),
+    block(Signed("Ana", read_drawn_image(drawing())), x=150, y=180),
+)
+
+#: Each shows 400 by 300 points of a page, turned and cut in its own way.
+GEOMETRIES: Final = {
+    "plain": {},
+    "a quarter turn": {"MediaBox": [0, 0, DOWN, ACROSS], "Rotate": 90},
+    "a half turn": {"Rotate": 180},
+    "three quarters": {"MediaBox": [0, 0, DOWN, ACROSS], "Rotate": 270},
+    "a quarter back": {"MediaBox": [0, 0, DOWN, ACROSS], "Rotate": -90},
+    "cut": {"MediaBox": [-50, -60, 700, 800], "CropBox": [-20, 30, -20 + ACROSS, 30 + DOWN]},
+    "cut and turned": {"MediaBox": [0, 0, 700, 800], "CropBox": [70, 90, 70 + DOWN, 90 + ACROSS], "Rotate": 90},
+    "cut and turned back": {"MediaBox": [10, 0, 700, 800], "CropBox": [70 + DOWN, 90 + ACROSS, 70, 90], "Rotate": 270},
+    "cut by its media box": {"MediaBox": [0, 0, ACROSS, DOWN], "CropBox": [-99, -99, 999, 999]},
+}
+
+
+@pytest.fixture(scope="module")
+def plain() -> Image.Image:
+    return shown(execute(document(), BLOCKS, FOOT))
+
+
+@pytest.mark.parametrize("page", GEOMETRIES.values(), ids=GEOMETRIES)
+def test_a_page_looks_the_same_however_it_is_turned_and_cut(page: dict[str, Any], plain: Image.Image) -> None:
+    assert not differ(shown(execute(document(**page), BLOCKS, FOOT)), plain)
+
+
+@pytest.mark.parametrize("drawn", BLOCKS, ids=lambda drawn: type(drawn.content).__name__)
+def test_what_is_drawn_stands_in_its_box(drawn: Block) -> None:
+    left, top, right, bottom = ink(shown(execute(document(), [drawn])))
+    box = drawn.box
+    assert box.x_millipoints / 1000 - 0.5 <= left < right <= (box.x_millipoints + box.width_millipoints) / 1000 + 0.5
+    assert box.y_millipoints / 1000 - 0.5 <= top < bottom <= (box.y_millipoints + box.height_millipoints) / 1000 + 0.5
+    assert bottom - top > 0.3 * box.height_millipoints / 1000
+
+
+def test_what_is_drawn_can_be_read_and_searched() -> None:
+    found = texts(execute(document(), BLOCKS, FOOT))
+    for words in ("/s/ Zoë Łukasiewicz", "Signed 2026-11-21 07:25:03 UTC", "ΑΩ", "Екатерина Иванова", FOOT.process, FOOT.head):
+        assert words in found
+    assert "/s/ Ana" not in found  # she drew it
+
+
+#: What a careless or a sly page leaves behind for what follows: scaled, clipped, in a text, in marked content.
+LEFT_BEHIND: Final = {
+    "saved twice and never restored": b"q q 0.5 0 0 0.5 90 90 cm",
+    "restored and never saved": b"Q Q Q 0.5 0 0 0.5 90 90 cm",
+    "scaled before it is restored and never saved": b"0.5 0 0 0.5 90 90 cm Q q Q Q 2 0 0 2 0 0 cm",
+    "a text that does not end": b"q 3 0 0 3 0 0 cm BT /F 9 Tf 3 Tr",
+    "a text that ends twice": b"BT ET ET Q EMC 0 0 0 0 50 50 cm",
+    "a clipping path that is not used": b"0 0 9 9 re W",
+    "marked content that does not end": b"/Hidden BMC /Span <</ActualText (x)>> BDC q",
+    "an image within a text": b"Q q 9 0 0 9 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID x EI",
+}
+
+
+@pytest.mark.parametrize("content", LEFT_BEHIND.values(), ids=LEFT_BEHIND)
+def test_what_a_page_leaves_behind_moves_nothing(content: bytes, plain: Image.Image) -> None:
+    blank = content if b"BI" not in content else content.replace(b"x EI", b"\xff EI")
+    executed = execute(document(blank), BLOCKS, FOOT)
+    assert not differ(shown(executed), plain)
+    with pikepdf.open(BytesIO(executed)) as opened:
+        operators = [str(each.operator) for each in pikepdf.parse_content_stream(opened.pages[0])]
+    for opening, closing in (({"q"}, "Q"), ({"BT"}, "ET"), ({"BMC", "BDC"}, "EMC")):
+        assert sum(operator in opening for operator in operators) == operators.count(closing)
+
+
+@pytest.mark.parametrize(
+    "content", [b"0.5 0 0 0.5 90 20 cm Q 0 0 80 80 re f", b"q 1 0 0 1 9 9 cm q 0 0 80 80 re f BT /F 20 Tf (x) Tj"]
+)
+def test_the_page_itself_looks_as_before(content: bytes) -> None:
+    signed = [block(Written("here"), x=300, y=10, across=60, down=20)]
+    before, after = shown(document(content)), shown(execute(document(content), signed))
+    after.paste(255, (600, 20, 720, 60))
+    assert not ImageChops.difference(before, after).getbbox()
+
+
+def test_pages_that_share_what_they_use_each_get_their_own() -> None:
+    executed = execute(
+        document(b"BT /F 9 Tf 9 9 Td (x) Tj ET", pages=3), [block(Written("first")), block(Written("third"), page=3)]
+    )
+    assert ["first" in texts(executed, page) for page in (1, 2, 3)] == [True, False, False]
+    assert "third" in texts(executed, 3)
+
+
+def test_a_document_that_was_executed_can_be_executed_again() -> None:
+    twice = execute(execute(document(), [block(Written("once"))]), [block(Written("again"), y=100)])
+    assert "once" in texts(twice)
+    assert "again" in texts(twice)
+
+
+def test_the_same_gives_the_same_bytes() -> None:
+    data = document(pages=2)
+    assert execute(data, BLOCKS, FOOT) == execute(data, BLOCKS, FOOT)
+
+
+def test_the_foot_gives_way_to_blocks() -> None:
+    low, high = (block(Written("x"), x=20, y=y, across=300, down=14) for y in (DOWN - 14, 0))
+    for blocks, edge in (([], DOWN - 12), ([low], 4), ([low, high], None)):
+        picture = shown(execute(document(), blocks, FOOT)).crop((660, 0, 800, 2 * DOWN))
+        found = picture.point(lambda shade: 255 if shade < 200 else 0).getbbox()
+        assert (found is None) == (edge is None)
+        assert edge is None or (found and edge <= found[1] / 2 <= edge + 8)
+
+
+def refusal(*blocks: Block, data: bytes | None = None) -> tuple[Fault, int | None]:
+    with pytest.raises(DrawingRefused) as caught:
+        execute(document() if data is None else data, blocks, FOOT)
+    assert caught.value.sentence.endswith(".")
+    return caught.value.code, caught.value.block
+
+
+GOOD: Final = block(Written("x"), x=0, y=0, across=50, down=40)
+
+
+@pytest.mark.parametrize(
+    ("bad", "fault"),
+    [
+        (block(Written("x"), page=2), Fault.NO_SUCH_PAGE),
+        (block(Written("x"), page=0), Fault.NO_SUCH_PAGE),
+        (block(Written("x"), x=300, across=100.001), Fault.OUTSIDE),
+        (block(Written("x"), y=-0.001), Fault.OUTSIDE),
+        (block(Written("x"), across=0), Fault.OUTSIDE),
+        (block(Written("x"), x=49.999, y=39.999), Fault.OVERLAP),
+        (block(Signed(" ")), Fault.EMPTY),
+        (block(Initialled("\n")), Fault.EMPTY),
+        (block(Written("A text that is far too long for its box. " * 20)), Fault.NO_ROOM),
+        (block(Written("x"), down=4), Fault.NO_ROOM),
+        (block(Signed("李 竹")), Fault.NO_LETTERS),
+        (block(Signed("محمد")), Fault.NO_LETTERS),
+        (block(Initialled("שׁ")), Fault.NO_LETTERS),
+        (block(Written("a\u202egnp")), Fault.NO_LETTERS),
+        (block(Written("a\x00b")), Fault.NO_LETTERS),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_and_said(bad: Block, fault: Fault) -> None:
+    assert refusal(GOOD, bad) == (fault, 1)
+
+
+def test_boxes_that_touch_do_not_overlap() -> None:
+    assert execute(document(), [GOOD, block(Written("y"), x=50, y=0), block(Written("z"), x=0, y=40)])
+
+
+@pytest.mark.parametrize("data", [b"", b"%PDF-1.7\n", document(MediaBox=[0, 0, 0, 0]), document(UserUnit=2)])
+def test_a_file_that_cannot_be_drawn_on_is_refused(data: bytes) -> None:
+    assert refusal(data=data) == (Fault.UNREADABLE, None)
+
+
+def test_a_text_shrinks_until_it_fits_and_breaks_words_only_at_last() -> None:
+    assert fit("short", Face.PLAIN, 100, 20, 10, 5) is not None
+    shrunk = fit("somebody@example.org", Face.PLAIN, 90, 12, 10, 5)
+    assert shrunk
+    assert shrunk.lines == ("somebody@example.org",)
+    assert 5 <= shrunk.size < 10
+    broken = fit("somebody@" + "long." * 9 + "example.org", Face.PLAIN, 90, 40, 10, 5)
+    assert broken
+    assert len(broken.lines) > 1
+    assert all(width(line, Face.PLAIN, broken.size) <= 90 for line in broken.lines)
+    assert fit("two lines\nas they were given", Face.PLAIN, 400, 40, 10, 5).lines == ("two lines", "as they were given")  # type: ignore[union-attr]
+
+
+def test_accents_count_with_their_letter() -> None:
+    assert undrawable("Nguyễn e\u0301 Ærø Ŵ ¿Qué? 5 € – Γειά Ђ Հայ") == ()
+    assert undrawable("李 a 李\u200d") == ("李", "\u200d")
+
+
+def test_nobody_can_be_called_what_another_is_written_as() -> None:
+    assert spelled_out("Li 李竹  Yu") == "Li ⟨U+674E U+7AF9⟩ Yu"
+    assert spelled_out("⟨U+674E⟩") == "⟨U+27E8⟩U+674E⟨U+27E9⟩"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_drawn_signature_is_read(kind: str) -> None:
+    found = read_drawn_image(drawing(kind))
+    assert (found.width, found.height, len(found.rgba)) == (300, 100, 300 * 100 * 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (b"", ImageFault.NOT_AN_IMAGE),
+        (b"GIF89a" + bytes(20), ImageFault.NOT_AN_IMAGE),
+        (drawing()[:-40], ImageFault.NOT_AN_IMAGE),
+        (drawing("JPEG")[:300], ImageFault.NOT_AN_IMAGE),
+        (drawing().replace(b"IDAT", b"IDAt"), ImageFault.NOT_AN_IMAGE),
+        (bytes(MAX_BYTES + 1), ImageFault.TOO_LARGE),
+        (drawing(size=(2001, 2000)), ImageFault.TOO_LARGE),
+    ],
+)
+def test_what_is_no_image_of_a_signature_is_refused(data: bytes, fault: ImageFault) -> None:
+    with pytest.raises(ImageRefused) as caught:
+        read_drawn_image(data)
+    assert caught.value.code is fault
+
+
+def test_an_image_that_shows_nothing_is_refused() -> None:
+    for colour in ((0, 0, 0, 0), (250, 250, 250, 255), (0, 0, 0, 255)):
+        out = BytesIO()
+        Image.new("RGBA", (30, 10), colour).save(out, "PNG")
+        with pytest.raises(ImageRefused, match="shows nothing"):
+            read_drawn_image(out.getvalue())
+
+
+def test_a_drawn_signature_keeps_its_proportions() -> None:
+    tall = read_drawn_image(drawing(size=(50, 200)))
+    assert isinstance(tall, DrawnImage)
+    left, top, right, bottom = ink(shown(execute(document(), [block(Initialled("", tall), across=60, down=40)])))
+    assert 0.2 <= (right - left) / (bottom - top) <= 0.3
