@@ -1,5 +1,6 @@
 """Drawing on a page as it is displayed, whatever the page's own space is and whatever its content leaves behind."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +11,9 @@ from infrastructure.pdf_child import Sheet
 #: What a page's content can leave open for what is drawn after it.
 _OPENING: Final = {"q": "Q", "BT": "ET", "BMC": "EMC", "BDC": "EMC"}
 _CLOSING: Final = frozenset(_OPENING.values())
+
+#: No operator: seen where a page's content is whole.
+_END: Final = "CountersignEnd"
 
 _NAME: Final = "CountersignDrawing"
 
@@ -30,10 +34,9 @@ def matrix(sheet: Sheet) -> pikepdf.Matrix:
 
 def draw(document: pikepdf.Pdf, page: pikepdf.Page, sheet: Sheet, drawing: pikepdf.Object) -> None:
     """Puts a form XObject of the size of the displayed page over a page. Raises pikepdf.PdfError for content that cannot be read."""
-    closing, unopened = _left_open(page)
-    if unopened:
-        # Readers skip an operator that closes nothing; inside of our own q it would close that.
-        page.obj.Contents = document.make_stream(_without_unopened(page))
+    closing, rightly = _left_open(document, page)
+    if not rightly:
+        page.obj.Contents = document.make_stream(_written_anew(page))
     # `n` ends a path, which could else be a clipping path for what follows (ISO 32000-1 section 8.5.4).
     placed = matrix(sheet).encode().decode()
     page.contents_add(document.make_stream(b"q\n"), prepend=True)
@@ -42,13 +45,20 @@ def draw(document: pikepdf.Pdf, page: pikepdf.Page, sheet: Sheet, drawing: pikep
     )
 
 
-def _left_open(page: pikepdf.Page) -> tuple[str, bool]:
-    """The operators that close what the page's content leaves open, and whether it closes what it never opened."""
+def _left_open(document: pikepdf.Pdf, page: pikepdf.Page) -> tuple[str, bool]:
+    """The operators that close what the page's content leaves open, and whether the content can stay as it is written.
+
+    It cannot if it closes what it never opened: readers skip that, but inside of our own q it would
+    close that. Nor if it ends within a string or an image, which would swallow what follows.
+    """
+    streams = page.obj.get("/Contents", pikepdf.Array())
+    pieces = [each.read_bytes() for each in (streams if isinstance(streams, pikepdf.Array) else [streams])]
+    probe = document.make_stream(b"\n".join([*pieces, _END.encode()]))
     opened: list[str] = []
-    unopened = False
-    for instruction in pikepdf.parse_content_stream(page, " ".join([*_OPENING, *_CLOSING])):
-        unopened |= not _count(str(instruction.operator), opened)
-    return "".join(f"{closing}\n" for closing in reversed(opened)), unopened
+    operators = [str(each.operator) for each in _parsed(probe, " ".join([*_OPENING, *_CLOSING, _END]))]
+    counted = [_count(operator, opened) for operator in operators]
+    rightly = all(counted) and operators[-1:] == [_END]
+    return "".join(f"{closing}\n" for closing in reversed(opened)), rightly
 
 
 def _count(operator: str, opened: list[str]) -> bool:
@@ -63,12 +73,19 @@ def _count(operator: str, opened: list[str]) -> bool:
     return True
 
 
-def _without_unopened(page: pikepdf.Page) -> bytes:
+def _written_anew(page: pikepdf.Page) -> bytes:
+    """The page's content as qpdf understands it, without what closes nothing and without what does not end."""
     opened: list[str] = []
-    kept: Sequence[pikepdf.ContentStreamInstruction | pikepdf.ContentStreamInlineImage] = [
-        instruction for instruction in pikepdf.parse_content_stream(page) if _count(str(instruction.operator), opened)
-    ]
+    kept = [instruction for instruction in _parsed(page) if _count(str(instruction.operator), opened)]
     return pikepdf.unparse_content_stream(kept)
+
+
+def _parsed(
+    content: pikepdf.Page | pikepdf.Object, operators: str = ""
+) -> Sequence[pikepdf.ContentStreamInstruction | pikepdf.ContentStreamInlineImage]:
+    # What is odd in a page is a warning to pikepdf's callers; here it is dealt with.
+    with warnings.catch_warnings(action="ignore"):
+        return pikepdf.parse_content_stream(content, operators)
 
 
 def _add(page: pikepdf.Page, drawing: pikepdf.Object) -> str:

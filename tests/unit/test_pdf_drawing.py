@@ -153,19 +153,24 @@ LEFT_BEHIND: Final = {
     "a text that ends twice": b"BT ET ET Q EMC 0 0 0 0 50 50 cm",
     "a clipping path that is not used": b"0 0 9 9 re W",
     "marked content that does not end": b"/Hidden BMC /Span <</ActualText (x)>> BDC q",
-    "an image within a text": b"Q q 9 0 0 9 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID x EI",
+    "a string that does not end": b"q (abc",
+    "a number in hexadecimal that does not end": b"<61 62",
+    "a dictionary that does not end": b"/Span << /ActualText [ 1",
+    "a comment at its end": b"q % not yet",
+    "an image that does not end": b"q 9 0 0 9 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \xff",
+    "an image": b"Q q 9 0 0 9 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \xff EI",
 }
 
 
 @pytest.mark.parametrize("content", LEFT_BEHIND.values(), ids=LEFT_BEHIND)
 def test_what_a_page_leaves_behind_moves_nothing(content: bytes, plain: Image.Image) -> None:
-    blank = content if b"BI" not in content else content.replace(b"x EI", b"\xff EI")
-    executed = execute(document(blank), BLOCKS, FOOT)
+    executed = execute(document(content), BLOCKS, FOOT)
     assert not differ(shown(executed), plain)
     with pikepdf.open(BytesIO(executed)) as opened:
         operators = [str(each.operator) for each in pikepdf.parse_content_stream(opened.pages[0])]
     for opening, closing in (({"q"}, "Q"), ({"BT"}, "ET"), ({"BMC", "BDC"}, "EMC")):
         assert sum(operator in opening for operator in operators) == operators.count(closing)
+    assert "W" not in operators or operators[operators.index("W") + 1] == "n"
 
 
 @pytest.mark.parametrize(
