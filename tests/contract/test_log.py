@@ -123,6 +123,16 @@ def test_every_entry_can_be_proven_by_its_position_and_by_its_event_s_id(sealed:
     assert unsigned.status_code in (200, 422)
 
 
+def test_what_is_signed_is_told_beside_where_the_log_ends(sealed: World) -> None:
+    signed = checkpoint(sealed)
+    body = get(sealed, "/v1/ledger/checkpoint").json()
+    assert (body["origin"], body["size"], body["root"]) == (ORIGIN, signed.size, signed.root.hex())
+    assert body["head"] >= body["size"]
+    assert (body["witnesses"], body["cosignatures"], body["alarm"]) == ([], [], None)
+    project(sealed).signature()
+    assert get(sealed, "/v1/ledger/checkpoint").json()["head"] > body["head"]
+
+
 def test_the_log_can_be_shown_to_have_only_grown(sealed: World) -> None:
     before = checkpoint(sealed)
     project(sealed).signature()

@@ -17,7 +17,7 @@ from api.surfaces.ledger.numbers import OldSize, Position, Size, number
 from domain.entry import format_time
 from domain.ids import IdError, parse_event_id
 from domain.proof_text import ProofText, format_proof
-from projections import feed
+from projections import feed, timeline
 from projections.feed import FeedEntry
 
 router = APIRouter(prefix="/v1/ledger", tags=["Proofs"])
@@ -44,6 +44,7 @@ class CheckpointShown(Model):
     """The newest published checkpoint. `note` is what `/ledger/checkpoint` serves; all else repeats what is in it."""
 
     origin: str
+    head: int = Field(description="Where the log ends now. What lies beyond `size` is not signed yet; it should be within seconds.")
     size: int
     root: str = Field(pattern="^[0-9a-f]{64}$")
     at: str = Field(
@@ -82,9 +83,12 @@ async def checkpoint(request: Request) -> Response:
     await monitor(request)
     deps = deps_of(request)
     found, alarm = await _published(deps), await deps.sealed.alarm()
+    async with deps.reads.connection() as connection:
+        end = await timeline.head(connection)
     standing = () if deps.cosigning is None else await deps.cosigning.standing()
     shown = CheckpointShown(
         origin=deps.recorder.ledger,
+        head=end.position,
         size=found.size,
         root=found.root.hex(),
         at=format_time(found.at),
