@@ -126,8 +126,9 @@ def test_every_entry_can_be_proven_by_its_position_and_by_its_event_s_id(sealed:
 def test_what_is_signed_is_told_beside_where_the_log_ends(sealed: World) -> None:
     signed = checkpoint(sealed)
     body = get(sealed, "/v1/ledger/checkpoint").json()
-    assert (body["origin"], body["size"], body["root"]) == (ORIGIN, signed.size, signed.root.hex())
-    assert body["head"] >= body["size"]
+    assert body["origin"] == ORIGIN
+    assert signed.size <= body["size"] <= body["head"]  # an invitation may be delivered in between
+    assert signed.size < body["size"] or body["root"] == signed.root.hex()
     assert (body["witnesses"], body["cosignatures"], body["alarm"]) == ([], [], None)
     project(sealed).signature()
     assert get(sealed, "/v1/ledger/checkpoint").json()["head"] > body["head"]

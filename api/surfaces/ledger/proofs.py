@@ -44,7 +44,9 @@ class CheckpointShown(Model):
     """The newest published checkpoint. `note` is what `/ledger/checkpoint` serves; all else repeats what is in it."""
 
     origin: str
-    head: int = Field(description="Where the log ends now. What lies beyond `size` is not signed yet; it should be within seconds.")
+    head: int = Field(
+        description="Where the log ends now. What lies beyond `size` is not signed yet; it should be within seconds."
+    )
     size: int
     root: str = Field(pattern="^[0-9a-f]{64}$")
     at: str = Field(
