@@ -4,6 +4,9 @@ A local folder, or S3, Google Cloud Storage or Azure by its URL. `put` returns o
 would survive a power cut: object stores promise that themselves, and in a local folder the file and
 the folders that name it are flushed here, because obstore does not (0.12: a temporary file and link(2),
 no fsync).
+
+obstore's blocking functions are called in threads of ours. Its asynchronous ones hand a result over from a thread of their own, which may
+still do so while the interpreter ends: then the process aborts after its work is done (pyo3-async-runtimes, issue 40).
 """
 
 import asyncio
@@ -54,28 +57,11 @@ class BlobStore:
 
     async def put(self, data: bytes) -> str:
         """Stores `data` and answers its SHA-256 (64 hex digits); a blob that is there already stays as it is."""
-        name = sha256(data).hexdigest()
-        path = _path(name)
-        try:
-            await obstore.put_async(self._store, path, data, mode="create")
-        except AlreadyExistsError:
-            if not await self._holds(name):
-                # A power cut before the flush below can leave a file without its bytes. What belongs here is known.
-                await obstore.put_async(self._store, path, data, mode="overwrite")
-        if self._folder is not None:
-            await asyncio.to_thread(_flush, self._folder, path)
-        return name
+        return await asyncio.to_thread(self._put, data)
 
     async def get(self, name: str) -> bytes | None:
         """The bytes whose SHA-256 is `name`; None if they are not stored. Raises BlobCorrupted."""
-        try:
-            result = await obstore.get_async(self._store, _path(name))
-        except FileNotFoundError:
-            return None
-        data = bytes(await result.bytes_async())
-        if sha256(data).hexdigest() != name:
-            raise BlobCorrupted(name)
-        return data
+        return await asyncio.to_thread(self._get, name)
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """The bytes whose SHA-256 is `name`, piece by piece, for whoever may block.
@@ -92,7 +78,7 @@ class BlobStore:
     async def size(self, name: str) -> int | None:
         """How many bytes are stored under `name`, without reading them; None if there are none."""
         try:
-            return (await obstore.head_async(self._store, _path(name)))["size"]
+            return (await asyncio.to_thread(obstore.head, self._store, _path(name)))["size"]
         except FileNotFoundError:
             return None
 
@@ -100,9 +86,31 @@ class BlobStore:
         """Whether something is stored under `name`."""
         return await self.size(name) is not None
 
-    async def _holds(self, name: str) -> bool:
+    def _put(self, data: bytes) -> str:
+        name = sha256(data).hexdigest()
+        path = _path(name)
         try:
-            return await self.get(name) is not None
+            obstore.put(self._store, path, data, mode="create")
+        except AlreadyExistsError:
+            if not self._holds(name):
+                # A power cut before the flush below can leave a file without its bytes. What belongs here is known.
+                obstore.put(self._store, path, data, mode="overwrite")
+        if self._folder is not None:
+            _flush(self._folder, path)
+        return name
+
+    def _get(self, name: str) -> bytes | None:
+        try:
+            data = bytes(obstore.get(self._store, _path(name)).bytes())
+        except FileNotFoundError:
+            return None
+        if sha256(data).hexdigest() != name:
+            raise BlobCorrupted(name)
+        return data
+
+    def _holds(self, name: str) -> bool:
+        try:
+            return self._get(name) is not None
         except BlobCorrupted:
             return False
 
