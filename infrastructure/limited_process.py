@@ -46,13 +46,14 @@ class NoAnswer(Exception):
         self.breakdown = breakdown
 
 
-async def ask(program: Path, parts: Sequence[bytes], most_bytes: int) -> bytes:
+async def ask(program: Path, parts: Sequence[bytes], most_bytes: int, arguments: Sequence[str] = ()) -> bytes:
     """What a Python program writes after reading `parts`, at most `most_bytes`; raises NoAnswer."""
     async with _turn():
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # the folder of the file is not where the program looks for libraries
             str(program),
+            *arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

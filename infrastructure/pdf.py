@@ -1,30 +1,20 @@
 """Whether an upload is a PDF that can be signed, and where texts stand in it: looked into by a child process with limits.
 
 Parsers of PDF crash, loop and swallow memory on some files. So the file is opened where that harms
-nobody: a fresh process with 1 GiB, ten seconds, no settings of ours and two at a time at most.
+nobody: a fresh process with 1 GiB, ten seconds, no settings of ours and two at a time at most (`infrastructure.limited_process`).
 """
 
-import asyncio
 import json
-import os
-import signal
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
-from weakref import WeakKeyDictionary
+from typing import Any, Final
 
 from domain.placement import Box, PageSize
+from infrastructure.limited_process import Breakdown, NoAnswer, ask
 
 #: Readers accept a header anywhere in here (ISO 32000-1 Annex H, implementation note 13).
 HEADER_BYTES: Final = 1024
-
-#: Time on the clock, more than the child's ten seconds of processor time: the machine may be busy.
-TIMEOUT_SECONDS: Final = 30.0
-
-#: Children at once. Each may take a processor and a gigabyte.
-MAX_CHILDREN: Final = 2
 
 #: What is looked for at once, and the length of each in characters; surfaces refuse more.
 MAX_WANTED: Final = 200
@@ -39,12 +29,7 @@ _MAX_PLACES_BYTES: Final = 1024 * 1024
 #: 14,400 points, the largest page that the child lets pass.
 _MAX_MILLIPOINTS: Final = 14_400_000
 
-_CHUNK_BYTES: Final = 4096
-
 _CHILD: Final = Path(__file__).with_name("pdf_child.py")
-
-#: All that the child needs to find its interpreter and its libraries, and no credentials.
-_ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 
 SENTENCES: Final[Mapping[str, str]] = {
     "empty": "The upload is empty; send the bytes of the PDF as the body of the request.",
@@ -160,8 +145,7 @@ async def _look(task: str, data: bytes, limits: PdfLimits, most_bytes: int, befo
         raise UnusablePdf("too-large", size=len(data), most=limits.bytes)
     if b"%PDF-" not in data[:HEADER_BYTES]:
         raise UnusablePdf("not-a-pdf")
-    async with _turn():
-        answer = await _ask_child((task, str(limits.pages)), (before, data), most_bytes)
+    answer = await _ask_child((task, str(limits.pages)), (before, data), most_bytes)
     if "code" not in answer:
         return answer
     try:
@@ -172,63 +156,11 @@ async def _look(task: str, data: bytes, limits: PdfLimits, most_bytes: int, befo
 
 
 async def _ask_child(arguments: Sequence[str], parts: Sequence[bytes], most_bytes: int) -> Mapping[str, Any]:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",  # the folder of the file is not where the child looks for libraries
-        str(_CHILD),
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-        cwd="/",
-    )
-    feeding = asyncio.create_task(_feed(cast(asyncio.StreamWriter, child.stdin), parts))
     try:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            answer = await _read(cast(asyncio.StreamReader, child.stdout), most_bytes)
-            await feeding
-            status = await child.wait()
-    except TimeoutError:
-        raise UnusablePdf("took-too-long") from None
-    finally:
-        feeding.cancel()
-        if child.returncode is None:
-            child.kill()
-        await _drain(cast(asyncio.StreamReader, child.stdout))
-        await child.wait()
-    if status == 0:
-        return _parse(answer)
-    raise UnusablePdf("took-too-long" if -status in _OUT_OF_TIME else "unreadable")
-
-
-async def _feed(pipe: asyncio.StreamWriter, parts: Sequence[bytes]) -> None:
-    try:
-        for part in parts:
-            pipe.write(part)
-            await pipe.drain()
-        pipe.close()
-        await pipe.wait_closed()
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # it ended before it had read everything; its status says why
-
-
-async def _read(pipe: asyncio.StreamReader, most_bytes: int) -> bytes:
-    answer = bytearray()
-    while chunk := await pipe.read(_CHUNK_BYTES):
-        answer += chunk
-        if len(answer) > most_bytes:
-            raise UnusablePdf("unreadable")
-    return bytes(answer)
-
-
-async def _drain(pipe: asyncio.StreamReader) -> None:
-    """Reads what is left: `wait` ends only with the pipe, and a reader whose buffer is full never sees its end.
-
-    Source: Python documentation, "Subprocesses", the note on `Process.wait` and pipes.
-    """
-    while await pipe.read(_CHUNK_BYTES):
-        pass
+        return _parse(await ask(_CHILD, parts, most_bytes, arguments))
+    except NoAnswer as err:
+        took_too_long = err.breakdown is Breakdown.TOOK_TOO_LONG
+        raise UnusablePdf("took-too-long" if took_too_long else "unreadable") from err
 
 
 def _parse(answer: bytes) -> Mapping[str, Any]:
@@ -239,14 +171,3 @@ def _parse(answer: bytes) -> Mapping[str, Any]:
     if not isinstance(parsed, dict):
         raise UnusablePdf("unreadable")
     return parsed
-
-
-#: RLIMIT_CPU sends SIGXCPU, and SIGKILL a second later (setrlimit(2)).
-_OUT_OF_TIME: Final = (signal.SIGXCPU, signal.SIGKILL)
-
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
-
-
-def _turn() -> asyncio.Semaphore:
-    """What lets in MAX_CHILDREN at a time; a semaphore belongs to one event loop."""
-    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(MAX_CHILDREN))

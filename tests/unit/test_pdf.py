@@ -11,8 +11,9 @@ from typing import Any
 import pikepdf
 import pytest
 
-from infrastructure import pdf, pdf_child
-from infrastructure.pdf import MAX_CHILDREN, SENTENCES, PdfFacts, PdfLimits, UnusablePdf, inspect_pdf
+from infrastructure import limited_process, pdf, pdf_child
+from infrastructure.limited_process import MAX_PROCESSES
+from infrastructure.pdf import SENTENCES, PdfFacts, PdfLimits, UnusablePdf, inspect_pdf
 from tests.shared_data import shared, some
 
 
@@ -155,7 +156,7 @@ def test_whatever_the_child_does_is_a_reason(program: str, code: str, monkeypatc
 def test_a_child_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     noted = tmp_path / "pid"
     with_child(monkeypatch, tmp_path, f"import os, time; open({str(noted)!r}, 'w').write(str(os.getpid())); time.sleep(600)")
-    monkeypatch.setattr(pdf, "TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(limited_process, "TIMEOUT_SECONDS", 1.0)
     assert refusal(b"%PDF-").code == "took-too-long"
     with pytest.raises(ProcessLookupError):
         os.kill(int(noted.read_text()), 0)
@@ -227,11 +228,11 @@ def test_only_so_many_children_run_at_once(monkeypatch: pytest.MonkeyPatch, tmp_
         running += 1 if mark == "+" else -1
         most = max(most, running)
     assert len(log.read_text()) == 12
-    assert 1 <= most <= MAX_CHILDREN
+    assert 1 <= most <= MAX_PROCESSES
 
 
 def test_signals_that_mean_out_of_time_are_those_of_setrlimit() -> None:
-    assert set(pdf._OUT_OF_TIME) == {signal.SIGXCPU, signal.SIGKILL}
+    assert set(limited_process._OUT_OF_TIME) == {signal.SIGXCPU, signal.SIGKILL}
 
 
 #: What the corpus calls what is looked for here. Scripts, forms, attachments and signatures are not looked
