@@ -219,6 +219,26 @@ class Settings(BaseModel):
     )
     tsa_timeout_seconds: float = Field(10.0, gt=0, le=60, description="How long the time-stamping authority is waited for.")
     timestamp_seconds: int = Field(3600, ge=1, description="How often the newest checkpoint is stamped while there is news.")
+    seal_pkcs12: Annotated[Path, AfterValidator(_folder)] | None = Field(
+        None,
+        description="PKCS#12 file with the key and certificate that seal documents. Default: one for development, made in the data folder.",
+    )
+    seal_pkcs12_password: str | None = Field(None, repr=False, description="Password of that file.")
+    seal_pkcs11_module: Annotated[Path, AfterValidator(_folder)] | None = Field(
+        None, description="PKCS#11 library of the token or module (HSM) whose key seals documents, instead of a file."
+    )
+    seal_pkcs11_token: str | None = Field(None, description="Label of that token.")
+    seal_pkcs11_label: str | None = Field(None, description="Label of the private key in it.")
+    seal_pkcs11_pin: str | None = Field(None, repr=False, description="PIN of that token.")
+    seal_certificates: Annotated[Path, AfterValidator(_folder)] | None = Field(
+        None,
+        description="PEM file with the root certificates of the seal and those on the way to them; with a PKCS#11 key its certificate too.",
+    )
+    seal_revocations: Annotated[Path, AfterValidator(_folder)] | None = Field(
+        None,
+        description="File or folder with lists of revoked certificates (CRL; PEM or DER) of the seal's and the time stamps' issuers, "
+        "read anew for each seal.",
+    )
     secret_key: Key | None = Field(
         None, repr=False, description="32 random bytes in base64; signs URLs and tokens. Default: a file in the data folder."
     )

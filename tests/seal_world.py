@@ -1,7 +1,7 @@
 """A sealing certificate, a time-stamping authority with its list of revocations, and PDFs that are sealed with them."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +18,7 @@ from infrastructure.pdf_seal.credentials import Development, development
 from infrastructure.pdf_seal.examination import examine
 from infrastructure.pdf_seal.findings import Findings
 from infrastructure.pdf_seal.profile import SealedPdf
+from infrastructure.pdf_seal.revocations import Lists, Revocations
 from infrastructure.pdf_seal.sealing import TimeSource, seal
 from infrastructure.trusted_time import Authority
 from tests.integration.timestamp_authority import Holder, Responder, TimeStampAuthority, faithful, issue, responding
@@ -44,6 +45,17 @@ def revocations(by: Holder, *revoked: Certificate) -> bytes:
         entry = x509.RevokedCertificateBuilder(each.serial_number, NOW - timedelta(hours=1)).build()
         builder = builder.add_revoked_certificate(entry)
     return builder.sign(by.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+class Given(Revocations):
+    """Lists of revocations that are at hand."""
+
+    def __init__(self, *ders: bytes) -> None:
+        super().__init__()
+        self._ders = ders
+
+    async def lists(self, certificates: Sequence[Certificate]) -> Lists:
+        return Lists(self._ders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +88,7 @@ class SealWorld:
     def seal_archived(self) -> SealedPdf:
         """With all that there is."""
         return asyncio.run(
-            seal(plain_pdf(), self.development.signer, NOW, self.time_source, (self.development.root,), self.material)
+            seal(plain_pdf(), self.development.signer, NOW, self.time_source, (self.development.root,), Given(*self.material))
         )
 
     def examine(self, pdf: bytes, at: datetime = NOW) -> Findings:

@@ -118,6 +118,29 @@ def from_pkcs12(path: Path, password: str | None) -> SealSigner:
     return _checked(SealSigner(certificate, _upwards(certificate, others), held.key), str(path))
 
 
+def path_to_root(signer: SealSigner, known: Sequence[Certificate]) -> tuple[Certificate, ...]:
+    """The certificates from the issuer of the signer's up to a root, of its own and those `known`; raises SecretError."""
+    left = [*signer.chain, *known]
+    path: list[Certificate] = []
+    last = signer.certificate
+    while last.issuer != last.subject:
+        issuer = next((each for each in left if _issued(last, each)), None)
+        if issuer is None:
+            raise SecretError(f"no certificate of {last.issuer.rfc4514_string()} is known, which issued that of the seal")
+        path.append(issuer)
+        left.remove(issuer)
+        last = issuer
+    return tuple(path)
+
+
+def _issued(certificate: Certificate, issuer: Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
 def _upwards(certificate: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
     """Those of `others` that lead upwards, in order; whatever else is in the file is left out."""
     chain: list[Certificate] = []

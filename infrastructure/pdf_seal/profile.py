@@ -1,33 +1,10 @@
 """How far a seal reaches (ETSI EN 319 142-1 section 6), and why not further."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from domain.seal import Obstacle, Profile
 
-class Profile(StrEnum):
-    """The baseline levels of PAdES; each holds those before."""
-
-    #: Signed.
-    B_B = "B-B"
-    #: With a trusted time, before which the signature existed.
-    B_T = "B-T"
-    #: With what is needed to validate it when the authorities are gone.
-    B_LT = "B-LT"
-    #: With a trusted time over all that, which can be renewed.
-    B_LTA = "B-LTA"
-
-
-class Obstacle(StrEnum):
-    """What kept a seal from the next profile."""
-
-    #: No time-stamping authority is configured.
-    NO_AUTHORITY = "no-authority"
-    #: The authority gave no time stamp that can be believed.
-    NOT_STAMPED = "not-stamped"
-    #: Certificates or lists of revocations are missing.
-    NO_MATERIAL = "no-material"
-    #: The authority stamped the signature, but not the file with the material.
-    NOT_ARCHIVED = "not-archived"
+__all__ = ["Obstacle", "Profile", "SealedPdf", "Shortfall"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate
 
@@ -18,6 +19,7 @@ from infrastructure.pdf_seal.credentials import SealSigner
 from infrastructure.pdf_seal.material import Lacking, Revoked, check_material
 from infrastructure.pdf_seal.profile import Obstacle, Profile, SealedPdf, Shortfall
 from infrastructure.pdf_seal.revisions import CannotSeal, Reserved, reserve_seal, reserve_stamp, with_material
+from infrastructure.pdf_seal.revocations import Lists, Revocations
 from infrastructure.trusted_time import Authority, TimeStampRefused
 
 #: For the attributes and their frame, beside certificates and the signature's value.
@@ -40,11 +42,11 @@ async def seal(
     at: datetime,
     time_source: TimeSource | None = None,
     roots: Sequence[Certificate] = (),
-    revocations: Sequence[bytes] = (),
+    revocations: Revocations | None = None,
 ) -> SealedPdf:
     """The PDF with a seal made at `at` (aware), as high as what is given reaches; raises CannotSeal.
 
-    `roots` are those of the seal; `revocations` are the lists (DER) of the issuers of both the seal and the time stamp.
+    `roots` are those of the seal; `revocations` are those of the issuers of both the seal and the time stamp.
     A time stamp that is not to be had, or is not to be believed, leaves a lower profile and never fails the seal.
     """
     if not signer.valid_at(at):
@@ -62,29 +64,38 @@ async def seal(
         return SealedPdf(reserved.filled(made), Profile.B_B, Shortfall(Obstacle.NOT_STAMPED, str(err)))
     chain = [each.public_bytes(Encoding.DER) for each in (*signer.chain, *roots, *time_source.anchors)]
     certificates = list(dict.fromkeys(signature.certificates_in((whole, stamped.token)) + chain))
+    found = await _lists(certificates, revocations)
+    lists = found.ders
     try:
-        await check_material(whole, (*roots, *signer.chain), certificates, revocations, stamped.time)
-        await check_material(stamped.token, time_source.anchors, certificates, revocations, stamped.time)
+        await check_material(whole, (*roots, *signer.chain), certificates, lists, stamped.time)
+        await check_material(stamped.token, time_source.anchors, certificates, lists, stamped.time)
     except Revoked as err:
         raise CannotSeal(f"what is given for validation says that it would fail: {err}") from err
     except Lacking as err:
-        return SealedPdf(content, Profile.B_T, Shortfall(Obstacle.NO_MATERIAL, str(err)))
+        return SealedPdf(content, Profile.B_T, Shortfall(Obstacle.NO_MATERIAL, "; ".join((str(err), *found.failures))))
     try:
-        archived = await _archive(content, time_source, certificates, revocations)
+        archived = await _archive(content, time_source, certificates, lists)
     except TimeStampRefused as err:
-        longer = await asyncio.to_thread(with_material, content, certificates, revocations)
+        longer = await asyncio.to_thread(with_material, content, certificates, lists)
         return SealedPdf(longer, Profile.B_LT, Shortfall(Obstacle.NOT_ARCHIVED, str(err)))
     return SealedPdf(archived, Profile.B_LTA, None)
 
 
-async def renew(sealed: bytes, time_source: TimeSource, revocations: Sequence[bytes]) -> bytes:
+async def renew(sealed: bytes, time_source: TimeSource, revocations: Revocations) -> bytes:
     """The sealed PDF with one more time stamp over all of it, and with what validates those before.
 
-    `sealed` has been verified: a stamp says that the file existed, not that it was right. `revocations` are the lists (DER) of
+    `sealed` has been verified: a stamp says that the file existed, not that it was right. `revocations` are those of
     the issuers of the last time stamp. Raises CannotSeal, or TimeStampRefused when the authority does not give one.
     """
     anchors = [each.public_bytes(Encoding.DER) for each in time_source.anchors]
-    return await _archive(sealed, time_source, anchors, revocations)
+    found = await _lists(anchors, revocations)
+    return await _archive(sealed, time_source, anchors, found.ders)
+
+
+async def _lists(certificates: Sequence[bytes], revocations: Revocations | None) -> Lists:
+    if revocations is None:
+        return Lists(())
+    return await revocations.lists([x509.load_der_x509_certificate(each) for each in certificates])
 
 
 async def _archive(pdf: bytes, time_source: TimeSource, certificates: Sequence[bytes], revocations: Sequence[bytes]) -> bytes:

@@ -29,7 +29,7 @@ from infrastructure.pdf_seal.signed_parts import SignedPart, open_sealed
 from infrastructure.pdf_seal.verification import verify_seal
 from infrastructure.secrets import SecretError
 from tests.integration.timestamp_authority import faithful, issue, require_openssl
-from tests.seal_world import NOW, SealWorld, plain_pdf, revocations, seal_world
+from tests.seal_world import NOW, Given, SealWorld, plain_pdf, revocations, seal_world
 
 OLD_AGE = NOW + timedelta(days=20 * 365)
 
@@ -152,13 +152,13 @@ def test_without_the_second_time_stamp_the_end_of_the_file_is_covered_by_none_un
     assert (made.profile, shortfall(made)) == (Profile.B_LT, Obstacle.NOT_ARCHIVED)
     findings = world.examine(made.content)
     assert (findings.profile, findings.outcome(Check.COVERAGE)) == (Profile.B_LT, Outcome.INDETERMINATE)
-    later = world.examine(asyncio.run(renew(made.content, world.time_source, world.material)))
+    later = world.examine(asyncio.run(renew(made.content, world.time_source, Given(*world.material))))
     assert (later.profile, later.verdict) == (Profile.B_LTA, Outcome.PASSED)
 
 
 def test_a_renewal_adds_a_time_over_all_that_was_there(world: SealWorld, sealed: dict[Profile, SealedPdf]) -> None:
     before = sealed[Profile.B_LTA].content
-    renewed = asyncio.run(renew(before, world.time_source, world.material))
+    renewed = asyncio.run(renew(before, world.time_source, Given(*world.material)))
     assert renewed.startswith(before)
     findings = world.examine(renewed, OLD_AGE)
     assert (findings.verdict, findings.profile, len(findings.archived)) == (Outcome.PASSED, Profile.B_LTA, 2), findings
@@ -202,7 +202,7 @@ def test_a_certificate_that_is_revoked_or_not_valid_seals_nothing(world: SealWor
     signer = from_pkcs12(file, None)
     lists = (revocations(root, holder.certificate), revocations(world.time_root))
     with pytest.raises(CannotSeal, match="revoked"):
-        asyncio.run(seal(plain_pdf(), signer, NOW, world.time_source, (root.certificate,), lists))
+        asyncio.run(seal(plain_pdf(), signer, NOW, world.time_source, (root.certificate,), Given(*lists)))
     with pytest.raises(CannotSeal, match="not valid"):
         asyncio.run(seal(plain_pdf(), signer, OLD_AGE))
 

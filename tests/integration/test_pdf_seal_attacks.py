@@ -17,7 +17,7 @@ from infrastructure.pdf_seal.sealing import renew
 from infrastructure.pdf_seal.signed_parts import SignedPart, open_sealed
 from infrastructure.pdf_seal.verification import verify_seal
 from tests.integration.timestamp_authority import require_openssl
-from tests.seal_world import NOW, SealWorld, plain_pdf, seal_world
+from tests.seal_world import NOW, Given, SealWorld, plain_pdf, seal_world
 
 #: In the run of the tests; 1,000 are tried by hand.
 FLIPS = 10
@@ -118,7 +118,7 @@ def test_a_page_swapped_in_an_update_is_found(world: SealWorld, plain: bytes, ar
 
 
 def test_a_page_swapped_under_a_time_stamp_that_anybody_can_buy_is_found(world: SealWorld, plain: bytes) -> None:
-    forged = asyncio.run(renew(overwritten(plain, "I owe you 10000"), world.time_source, world.material))
+    forged = asyncio.run(renew(overwritten(plain, "I owe you 10000"), world.time_source, Given(*world.material)))
     findings = world.examine(forged)
     assert findings.outcome(Check.COVERAGE) is Outcome.PASSED
     assert failed(findings) == {Check.CHANGES}
