@@ -35,6 +35,7 @@ from infrastructure.invitations import Invitations, Sender
 from infrastructure.ledger import Ledger
 from infrastructure.log_keys import open_log_keys, record_keys
 from infrastructure.mail import mailer
+from infrastructure.normalised import NormalisedFiles
 from infrastructure.notifications import LogListener
 from infrastructure.oidc import Oidc
 from infrastructure.reading import ReadGate
@@ -107,6 +108,7 @@ async def _open(stack: AsyncExitStack, installation: Installation, clock: Clock)
     tail = await stack.enter_async_context(LogTail(installation.urls.service, pool))
     vault = Vault(pool, installation.keys)
     mint = InvitationMint(installation.keys, timedelta(days=settings.session_lifetime_days), os.urandom)
+    blobs = BlobStore.at(settings.blob_url)
     oidc = Oidc(settings.oidc_issuers, clock, timedelta(seconds=settings.oidc_leeway_seconds))
     stack.push_async_callback(oidc.close)
     identity = Identity(pool, installation.keys, clock, oidc=oidc)
@@ -126,7 +128,8 @@ async def _open(stack: AsyncExitStack, installation: Installation, clock: Clock)
         timestamps=Timestamps(pool),
         heads=Heads(pool, installation.origin),
         identity=identity,
-        blobs=BlobStore.at(settings.blob_url),
+        blobs=blobs,
+        files=NormalisedFiles(pool, blobs),
         urls=FileUrls(settings.base_url, installation.keys.urls, timedelta(seconds=settings.url_lifetime_seconds), clock),
         cosigning=None if settings.witness_policy is None else Cosigning(read_witness_policy(settings.witness_policy), pool),
     )

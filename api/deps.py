@@ -33,6 +33,7 @@ from infrastructure.identity import (
 )
 from infrastructure.invitation_mint import InvitationMint
 from infrastructure.ledger import Key, Ledger, Outcome, Recorded
+from infrastructure.normalised import Accepted, Normalised, NormalisedFiles
 from infrastructure.pdf import PdfLimits, TextPlaces, UnusablePdf, find_text, inspect_pdf
 from infrastructure.reading import ReadGate, ReadsUnavailable
 from infrastructure.receipts import noting
@@ -46,6 +47,7 @@ from infrastructure.urls import DocumentUploadGrant, DownloadGrant, FileGrant, F
 from infrastructure.vault import Opened, Reference, Vault
 
 __all__ = [
+    "Accepted",
     "Administrator",
     "Alarm",
     "Answer",
@@ -70,6 +72,8 @@ __all__ = [
     "Ledger",
     "NewKey",
     "NewPartnerKey",
+    "Normalised",
+    "NormalisedFiles",
     "Opened",
     "OrganizationKey",
     "Outcome",
@@ -128,6 +132,7 @@ class Deps:
     heads: Heads
     identity: Identity
     blobs: BlobStore
+    files: NormalisedFiles
     urls: FileUrls
     #: None where no policy of witnesses is set.
     cosigning: Cosigning | None = None

@@ -6,7 +6,7 @@ nobody: a fresh process with 1 GiB, ten seconds, no settings of ours and two at 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +20,11 @@ HEADER_BYTES: Final = 1024
 MAX_WANTED: Final = 200
 MAX_WANTED_LENGTH: Final = 255
 
-#: The child's answer is one short line; more would not be its own words.
-_MAX_ANSWER_BYTES: Final = 4096
+#: The child's line: 10,000 places and the sizes of all pages, at most 64 bytes each. More would not be its own words.
+_MAX_LINE_BYTES: Final = 1024 * 1024
 
-#: The same for 10,000 places and the sizes of all pages, at most 64 bytes each.
-_MAX_PLACES_BYTES: Final = 1024 * 1024
+#: What a normalised file may have over the original's size, or over the double of a small one.
+_MOST_GROWTH: Final = 1024 * 1024
 
 #: 14,400 points, the largest page that the child lets pass.
 _MAX_MILLIPOINTS: Final = 14_400_000
@@ -69,7 +69,15 @@ class PdfLimits:
 class PdfFacts:
     """What was found out about a usable PDF."""
 
-    pages: int
+    #: The pages as they are displayed.
+    sizes: tuple[PageSize, ...]
+    #: The same PDF to look at, written so that drawing on it is safe; the same bytes for the same bytes.
+    normalised: bytes = field(repr=False)
+
+    @property
+    def pages(self) -> int:
+        """How many pages it has."""
+        return len(self.sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +97,16 @@ class TextPlaces:
 
 
 async def inspect_pdf(data: bytes, limits: PdfLimits) -> PdfFacts:
-    """Looks into `data`; raises UnusablePdf with the reason.
-
-    It does not look for scripts, forms, attachments or signatures, nor at what the pages show.
-    """
-    answer = await _look("inspect", data, limits, _MAX_ANSWER_BYTES)
-    pages = answer.get("pages")
-    if type(pages) is not int or not 1 <= pages <= limits.pages:
-        raise UnusablePdf("unreadable")  # not an answer of ours: the child was taken over
-    return PdfFacts(pages)
+    """Looks into `data` and normalises it; raises UnusablePdf with the reason."""
+    most_bytes = min(2 * len(data), limits.bytes) + _MOST_GROWTH
+    answer, normalised = await _look("inspect", data, limits, most_bytes)
+    try:
+        sizes = _sizes(answer, limits.pages)
+    except (TypeError, ValueError, KeyError) as err:
+        raise UnusablePdf("unreadable") from err
+    if not normalised.startswith(b"%PDF-"):
+        raise UnusablePdf("unreadable")
+    return PdfFacts(sizes, normalised)
 
 
 async def find_text(data: bytes, wanted: Sequence[str], limits: PdfLimits) -> TextPlaces:
@@ -110,8 +119,10 @@ async def find_text(data: bytes, wanted: Sequence[str], limits: PdfLimits) -> Te
     if len(wanted) > MAX_WANTED or any(len(text) > MAX_WANTED_LENGTH for text in wanted):
         raise ValueError("more texts, or longer ones, than are looked for at once")
     texts = list(dict.fromkeys(wanted))
-    answer = await _look("find", data, limits, _MAX_PLACES_BYTES, json.dumps(texts).encode() + b"\n")
+    answer, more = await _look("find", data, limits, 0, json.dumps(texts).encode() + b"\n")
     try:
+        if more:
+            raise ValueError("more than a line")
         return _text_places(answer, texts, limits.pages)
     except (TypeError, ValueError, KeyError, IndexError) as err:
         raise UnusablePdf("unreadable") from err
@@ -119,9 +130,7 @@ async def find_text(data: bytes, wanted: Sequence[str], limits: PdfLimits) -> Te
 
 def _text_places(answer: Mapping[str, Any], wanted: Sequence[str], most_pages: int) -> TextPlaces:
     """Takes the child's answer for what it is, somebody else's: raises one of several errors if it is none."""
-    pages = tuple(PageSize(_number(width), _number(height)) for width, height in answer["sizes"])
-    if not 1 <= len(pages) <= most_pages:
-        raise ValueError("as many pages as there cannot be")
+    pages = _sizes(answer, most_pages)
     places: dict[str, list[TextPlace]] = {text: [] for text in wanted}
     for index, number, *numbers in answer["places"]:
         box = Box(*map(_number, numbers))
@@ -131,23 +140,32 @@ def _text_places(answer: Mapping[str, Any], wanted: Sequence[str], most_pages: i
     return TextPlaces(pages, {text: tuple(dict.fromkeys(found)) for text, found in places.items()})
 
 
+def _sizes(answer: Mapping[str, Any], most_pages: int) -> tuple[PageSize, ...]:
+    sizes = tuple(PageSize(_number(width), _number(height)) for width, height in answer["sizes"])
+    if not 1 <= len(sizes) <= most_pages:
+        raise ValueError("as many pages as there cannot be")
+    return sizes
+
+
 def _number(number: object) -> int:
     if type(number) is not int or not 0 <= number <= _MAX_MILLIPOINTS:
         raise ValueError("not a number that the child would give")
     return number
 
 
-async def _look(task: str, data: bytes, limits: PdfLimits, most_bytes: int, before: bytes = b"") -> Mapping[str, Any]:
-    """The child's answer to a task; raises UnusablePdf, also for what the child says against the file."""
+async def _look(
+    task: str, data: bytes, limits: PdfLimits, most_bytes: int, before: bytes = b""
+) -> tuple[Mapping[str, Any], bytes]:
+    """The child's answer to a task, and what follows that line; raises UnusablePdf, also for what the child says against the file."""
     if not data:
         raise UnusablePdf("empty")
     if len(data) > limits.bytes:
         raise UnusablePdf("too-large", size=len(data), most=limits.bytes)
     if b"%PDF-" not in data[:HEADER_BYTES]:
         raise UnusablePdf("not-a-pdf")
-    answer = await _ask_child((task, str(limits.pages)), (before, data), most_bytes)
+    answer, more = await _ask_child((task, str(limits.pages), str(most_bytes)), (before, data), most_bytes)
     if "code" not in answer:
-        return answer
+        return answer, more
     try:
         refusal = UnusablePdf(str(answer["code"]), **{name: value for name, value in answer.items() if name != "code"})
     except (KeyError, IndexError, ValueError, TypeError):
@@ -155,17 +173,20 @@ async def _look(task: str, data: bytes, limits: PdfLimits, most_bytes: int, befo
     raise refusal
 
 
-async def _ask_child(arguments: Sequence[str], parts: Sequence[bytes], most_bytes: int) -> Mapping[str, Any]:
+async def _ask_child(arguments: Sequence[str], parts: Sequence[bytes], most_bytes: int) -> tuple[Mapping[str, Any], bytes]:
     try:
-        return _parse(await ask(_CHILD, parts, most_bytes, arguments))
+        line, _, more = (await ask(_CHILD, parts, _MAX_LINE_BYTES + most_bytes, arguments)).partition(b"\n")
     except NoAnswer as err:
         took_too_long = err.breakdown is Breakdown.TOOK_TOO_LONG
         raise UnusablePdf("took-too-long" if took_too_long else "unreadable") from err
+    if len(line) > _MAX_LINE_BYTES:
+        raise UnusablePdf("unreadable")
+    return _parse(line), more
 
 
-def _parse(answer: bytes) -> Mapping[str, Any]:
+def _parse(line: bytes) -> Mapping[str, Any]:
     try:
-        parsed = json.loads(answer)
+        parsed = json.loads(line)
     except (ValueError, RecursionError) as err:
         raise UnusablePdf("unreadable") from err
     if not isinstance(parsed, dict):

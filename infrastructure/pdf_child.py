@@ -135,6 +135,14 @@ def inspect(data: bytes, max_pages: int) -> list[Sheet]:
     return sheets
 
 
+def normalise(data: bytes) -> bytes:
+    """The same pages, written anew; the same bytes for the same bytes."""
+    out = BytesIO()
+    with pikepdf.open(BytesIO(data), attempt_recovery=False, suppress_warnings=True) as document:
+        document.save(out, deterministic_id=True, object_stream_mode=pikepdf.ObjectStreamMode.generate)
+    return out.getvalue()
+
+
 def check_page(page: Any, number: int) -> Sheet:
     """A page has a size that can be shown and signed on, stands in quarter turns, and counts in points."""
     boxes = [corners(page.obj.get(name), number) for name in BOXES if name in page.obj]
@@ -285,15 +293,22 @@ def main() -> None:
     wanted = json.loads(sys.stdin.buffer.readline()) if task == "find" else []
     data = sys.stdin.buffer.read()
     answer: dict[str, object]
+    normalised = b""
     try:
-        answer = find(data, max_pages, wanted) if task == "find" else {"pages": len(inspect(data, max_pages))}
+        if task == "find":
+            answer = find(data, max_pages, wanted)
+        else:
+            answer = {"sizes": [sheet.size for sheet in inspect(data, max_pages)]}
+            normalised = normalise(data)
+            if len(normalised) > int(sys.argv[3]):
+                raise Unusable("too-complex")
     except Unusable as err:
         answer = dict(err.answer)
     except MemoryError:
         answer = {"code": "too-complex"}
     except _FAULTS_OF_THE_FILE:
         answer = {"code": "damaged"}
-    sys.stdout.write(json.dumps(answer))
+    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + normalised)
     sys.stdout.flush()
     # Nothing here needs tidying up, and taking a large document apart costs time.
     os._exit(0)

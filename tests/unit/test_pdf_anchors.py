@@ -318,7 +318,7 @@ def test_the_largest_answer_of_the_child_is_read() -> None:
     """The bound on what is read leaves room for all pages and places, with the longest numbers."""
     place = [MAX_WANTED, 500, *[14_400_000] * 4]
     answer = {"sizes": [[14_400_000, 14_400_000]] * 500, "places": [place] * pdf_child.MAX_PLACES}
-    assert len(json.dumps(answer)) < pdf._MAX_PLACES_BYTES
+    assert len(json.dumps(answer)) < pdf._MAX_LINE_BYTES
 
 
 @pytest.mark.parametrize("folder", ["active", "benign", "encrypted", "handmade", "malformed", "signed"])

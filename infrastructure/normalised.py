@@ -1,0 +1,86 @@
+"""The normalised form of each accepted PDF: the same pages to look at, written so that drawing on them and reading them is safe.
+
+Made once, when the file comes in, and kept as a blob beside it. What is lost of it is made anew from the file.
+"""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from psycopg.types.json import Jsonb
+
+from domain.placement import PageSize
+from infrastructure.blobs import BlobStore
+from infrastructure.database import Reads
+from infrastructure.pdf import PdfLimits, inspect_pdf
+
+_FIND: Final = "SELECT normalised_sha256, sizes FROM public.normalised_files WHERE sha256 = %s"
+_KEEP: Final = (
+    "INSERT INTO public.normalised_files (sha256, normalised_sha256, sizes) VALUES (%s, %s, %s)"
+    " ON CONFLICT (sha256) DO UPDATE SET normalised_sha256 = EXCLUDED.normalised_sha256, sizes = EXCLUDED.sizes"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A PDF that can be signed, with its normalised form; hashes are SHA-256, 64 hex digits."""
+
+    sha256: str
+    sizes: tuple[PageSize, ...]
+    normalised_sha256: str
+    data: bytes = field(repr=False)
+    normalised: bytes = field(repr=False)
+
+    @property
+    def pages(self) -> int:
+        """How many pages it has."""
+        return len(self.sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """The normalised form of a stored PDF, by the SHA-256 (64 hex digits) of its blob, and its pages as they are displayed."""
+
+    sha256: str
+    sizes: tuple[PageSize, ...]
+
+
+class NormalisedFiles:
+    """What was accepted, over the service's pool and the blobs."""
+
+    def __init__(self, reads: Reads, blobs: BlobStore) -> None:
+        self._reads = reads
+        self._blobs = blobs
+
+    async def inspect(self, data: bytes, limits: PdfLimits) -> Accepted:
+        """Looks into an upload and stores nothing; raises UnusablePdf with the reason."""
+        facts = await inspect_pdf(data, limits)
+        return Accepted(sha256(data).hexdigest(), facts.sizes, sha256(facts.normalised).hexdigest(), data, facts.normalised)
+
+    async def keep(self, accepted: Accepted) -> None:
+        """Stores both forms. A crash on the way leaves blobs that nothing refers to."""
+        await self._blobs.put(accepted.data)
+        await self._keep(accepted)
+
+    async def of(self, name: str) -> Normalised | None:
+        """The normalised form of the stored PDF with that SHA-256, in the blobs when this returns; None if the PDF is not stored.
+
+        Raises UnusablePdf for a file that was accepted when less was looked for, and BlobCorrupted.
+        """
+        async with self._reads.connection() as connection:
+            row = await (await connection.execute(_FIND, [name])).fetchone()
+        if row is not None and await self._blobs.exists(row[0]):
+            return Normalised(row[0], tuple(PageSize(*size) for size in row[1]))
+        data = await self._blobs.get(name)
+        if data is None:
+            return None
+        # It was accepted by the limits of its time.
+        accepted = await self.inspect(data, PdfLimits(bytes=len(data)))
+        await self._keep(accepted)
+        return Normalised(accepted.normalised_sha256, accepted.sizes)
+
+    async def _keep(self, accepted: Accepted) -> None:
+        await self._blobs.put(accepted.normalised)
+        sizes = [[size.width_millipoints, size.height_millipoints] for size in accepted.sizes]
+        async with self._reads.connection() as connection:
+            await connection.execute(_KEEP, [accepted.sha256, accepted.normalised_sha256, Jsonb(sizes)])
