@@ -15,7 +15,7 @@ from uuid import UUID
 
 from domain import envelope as envelopes
 from domain import signing as signings
-from domain.coordination import Fact, check_process
+from domain.coordination import Fact, check_filled, check_process
 from domain.envelope import (
     CertificateIssued,
     DeadlineExtended,
@@ -34,11 +34,13 @@ from domain.envelope import (
     ParticipantAdded,
     ParticipantCompleted,
     ParticipantFailed,
+    SealRenewed,
 )
 from domain.errors import ImpossibleHistory
 from domain.signing import (
     DocumentAssigned,
     DocumentReference,
+    FieldsFilled,
     InvitationBounced,
     InvitationDelivered,
     Invited,
@@ -174,6 +176,8 @@ class PackageHistory:
             raise ImpossibleHistory(f"{fact.TYPE} in the stream of a signing")
         if isinstance(fact, ProcessCreated):
             self._check_process(who, fact)
+        if isinstance(fact, FieldsFilled) and self.envelope is not None:
+            check_filled(self.envelope, who, fact)
         if self.envelope is not None and not isinstance(fact, _TIMELESS):
             deadline = self.envelope.deadline
             if deadline is not None and at > deadline:
@@ -224,7 +228,7 @@ class PackageHistory:
                 self._await_endings(envelope, SigningExpired)
             case EnvelopeCompleted() | EnvelopeDeclined() | EnvelopeCancelled() | EnvelopeFailed():
                 self._await_endings(envelope, SigningCancelled)
-            case DeadlineExtended() | DocumentExecuted() | CertificateIssued():
+            case DeadlineExtended() | DocumentExecuted() | CertificateIssued() | SealRenewed():
                 pass
             case _ as unreachable:
                 assert_never(unreachable)

@@ -15,7 +15,6 @@ from domain.errors import (
     LibraryDocumentNotFound,
     TooManyComments,
 )
-from domain.ids import is_sha256
 from domain.personal import Personal
 from domain.template import StoredFile
 
@@ -51,7 +50,7 @@ class DocumentCreated:
 
 @dataclass(frozen=True, slots=True)
 class DocumentFileStored:
-    TYPE: ClassVar[str] = "document.file-stored/1"
+    TYPE: ClassVar[str] = "document.file-stored/2"
     file: StoredFile
 
 
@@ -243,7 +242,7 @@ def evolve(state: LibraryDocument | None, fact: LibraryFact, at: datetime) -> Li
         case DocumentFileStored():
             if state.file is not None:
                 raise ImpossibleHistory("a document gets a second file")
-            if not is_sha256(fact.file.sha256) or fact.file.size_bytes < 1 or fact.file.pages < 1:
+            if not fact.file.possible:
                 raise ImpossibleHistory("the file of a document cannot be a PDF")
             return replace(state, file=fact.file)
         case DocumentRevised():

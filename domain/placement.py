@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
+#: A page is at most 14,400 units long (ISO 32000-1, Annex C.2), so nothing on it lies further away.
+MAX_MILLIPOINTS: Final = 14_400_000
+
 _WHOLE: Final = Decimal(100)
 
 

@@ -10,7 +10,7 @@ A changed schema gets a new number. Entries of the old one are never spelled ane
 
 import dataclasses
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
@@ -20,15 +20,15 @@ from domain.canonical import Json
 from domain.consent import ConsentFact
 from domain.directory import DirectoryFact
 from domain.entry import EntryError, format_time, parse_time
-from domain.envelope import EnvelopeCreated, EnvelopeFact
+from domain.envelope import CertificateIssued, DocumentExecuted, EnvelopeCreated, EnvelopeFact
 from domain.erasure import SubjectErased
 from domain.ids import IdError, parse_lower_uuid
-from domain.library import LibraryFact
+from domain.library import DocumentFileStored, LibraryFact
 from domain.personal import Disclosure, Personal
 from domain.retention import RetentionFact
 from domain.sealing import SealingFact
 from domain.signing import ProcessCreated, SigningFact
-from domain.template import TemplateFact
+from domain.template import FieldsDefined, FileStored, TemplateFact
 
 #: Every fact that the ledger stores.
 Fact = (
@@ -67,10 +67,41 @@ def _with(**members: Json) -> Callable[[Data], Data]:
     return upcast
 
 
+def _without(*paths: str) -> Callable[[Data], Data]:
+    """The data as it is, if it has nothing that the older schema lacked: `/zone`, or `/fields/*/required` in each of a list."""
+
+    def upcast(data: Data) -> Data:
+        for path in paths:
+            if any(True for _ in _at(data, path.split("/")[1:])):
+                raise CodecError(f"an entry of an older schema has no field {path}")
+        return data
+
+    return upcast
+
+
+def _at(value: Json, steps: Sequence[str]) -> Iterator[Json]:
+    if not steps:
+        yield value
+    elif steps[0] == "*":
+        for item in value if isinstance(value, list) else ():
+            yield from _at(item, steps[1:])
+    elif isinstance(value, Mapping) and steps[0] in value:
+        yield from _at(value[steps[0]], steps[1:])
+
+
+_UNPLACED: Final = tuple(f"/fields/*/{name}" for name in ("width_millipoints", "height_millipoints", "participant", "required"))
+
+
 #: Names of older schemas. Entries under them stay in the log as they are and are read as the present fact.
 UPCASTS: Final[Mapping[str, Upcast]] = {
+    "document.file-stored/1": Upcast(DocumentFileStored, _without("/file/normalised_sha256")),
+    "envelope.certificate-issued/1": Upcast(CertificateIssued, _without("/body_sha256", "/body_bytes", "/seal")),
     "envelope.created/1": Upcast(EnvelopeCreated, _with(fields=[], copies=[])),
+    "envelope.created/2": Upcast(EnvelopeCreated, _without("/zone")),
+    "envelope.document-executed/1": Upcast(DocumentExecuted, _without("/body_bytes", "/normalised_sha256", "/seal")),
     "signing.process-created/1": Upcast(ProcessCreated, _with(human_only=False)),
+    "template.fields-defined/1": Upcast(FieldsDefined, _without(*_UNPLACED)),
+    "template.file-stored/1": Upcast(FileStored, _without("/file/normalised_sha256")),
 }
 
 _CURRENT: Final[Mapping[str, str]] = {name: upcast.fact.TYPE for name, upcast in UPCASTS.items()}

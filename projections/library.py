@@ -45,6 +45,7 @@ CREATE TABLE library_documents (
     sha256           text,
     size_bytes       bigint,
     pages            integer,
+    normalised_sha256 text,
     final            boolean     NOT NULL,
     finalized_at     timestamptz,
     deleted          boolean     NOT NULL,
@@ -85,6 +86,7 @@ class _Document(TypedDict):
     sha256: str | None
     size_bytes: int | None
     pages: int | None
+    normalised_sha256: str | None
     final: bool
     finalized_at: str | None
     deleted: bool
@@ -123,6 +125,7 @@ def _created(item: Item) -> _Document:
         "sha256": None,
         "size_bytes": None,
         "pages": None,
+        "normalised_sha256": None,
         "final": False,
         "finalized_at": None,
         "deleted": False,
@@ -137,6 +140,7 @@ def _created(item: Item) -> _Document:
 def _file_stored(row: _Document, item: Item) -> None:
     file = item.data["file"]
     row["sha256"], row["size_bytes"], row["pages"] = file["sha256"], file["size_bytes"], file["pages"]
+    row["normalised_sha256"] = file.get("normalised_sha256")
     if row["kind"] != DocumentKind.CHATTEL:
         _finalized(row, item)
 
@@ -246,6 +250,7 @@ class CommentRow:
 
 _SELECT: Final = """
     SELECT d.id, d.kind, d.type, d.entry, d.titled, d.described, d.detailed, d.owned, d.sha256, d.size_bytes, d.pages,
+        d.normalised_sha256,
         d.final, d.finalized_at, d.comments, d.created_at, d.created_position, d.updated_at, d.updated_position
     FROM read.library_documents AS d
     WHERE NOT d.deleted AND d.tenant = %(tenant)s AND d.mode = %(mode)s AND d.kind = ANY(%(kinds)s)"""
@@ -256,7 +261,7 @@ _OWNED: Final = """
 
 
 def _row(columns: Sequence[Any]) -> DocumentRow:
-    id, kind, type, entry, titled, described, detailed, owned, sha256, size_bytes, pages, *own = columns
+    id, kind, type, entry, titled, described, detailed, owned, sha256, size_bytes, pages, normalised, *own = columns
     return DocumentRow(
         id,
         DocumentKind(kind),
@@ -265,7 +270,7 @@ def _row(columns: Sequence[Any]) -> DocumentRow:
         Reference(id, entry, "/description") if described else None,
         Reference(id, 1, "/details") if detailed else None,
         Reference(id, 1, "/owner") if owned else None,
-        None if sha256 is None else StoredFile(sha256, size_bytes, pages),
+        None if sha256 is None else StoredFile(sha256, size_bytes, pages, normalised),
         *own,
     )
 

@@ -57,6 +57,7 @@ CREATE TABLE template_versions (
     sha256     text,
     size_bytes bigint,
     pages      integer,
+    normalised_sha256 text,
     fields     jsonb       NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
@@ -94,6 +95,7 @@ class _Version(TypedDict):
     sha256: str | None
     size_bytes: int | None
     pages: int | None
+    normalised_sha256: str | None
     fields: list[Mapping[str, Any]]
     created_at: str
     updated_at: str
@@ -129,6 +131,7 @@ class _Rows:
             "sha256": None,
             "size_bytes": None,
             "pages": None,
+            "normalised_sha256": None,
             "fields": [],
             "created_at": item.at,
             "updated_at": item.at,
@@ -176,6 +179,7 @@ def _version_added(rows: _Rows, item: Item) -> None:
 def _file_stored(rows: _Rows, item: Item) -> None:
     version, file = rows.version(item), item.data["file"]
     version["sha256"], version["size_bytes"], version["pages"] = file["sha256"], file["size_bytes"], file["pages"]
+    version["normalised_sha256"] = file.get("normalised_sha256")
 
 
 def _fields_defined(rows: _Rows, item: Item) -> None:
@@ -271,7 +275,7 @@ class VersionRow:
 
 
 _SELECT: Final = """
-    SELECT t.id, v.name_entry, v.entry, v.described, v.sha256, v.size_bytes, v.pages, v.fields,
+    SELECT t.id, v.name_entry, v.entry, v.described, v.sha256, v.size_bytes, v.pages, v.normalised_sha256, v.fields,
         v.version, v.version = t.current_version, t.created_position, t.created_at, t.updated_at, v.created_at, v.updated_at,
         t.location, t.active
     FROM read.templates AS t JOIN read.template_versions AS v ON v.template = t.id
@@ -279,16 +283,13 @@ _SELECT: Final = """
 
 
 def _row(columns: Sequence[Any]) -> VersionRow:
-    template, name_entry, entry, described, sha256, size_bytes, pages, fields, *own = columns
+    template, name_entry, entry, described, sha256, size_bytes, pages, normalised, fields, *own = columns
     return VersionRow(
         template,
         Reference(template, name_entry, "/name"),
         Reference(template, entry, "/description") if described else None,
-        None if sha256 is None else StoredFile(sha256, size_bytes, pages),
-        tuple(
-            Field(it["name"], FieldType(it["type"]), it.get("page"), it.get("x_millipoints"), it.get("y_millipoints"))
-            for it in fields
-        ),
+        None if sha256 is None else StoredFile(sha256, size_bytes, pages, normalised),
+        tuple(Field(**{**it, "type": FieldType(it["type"])}) for it in fields),
         *own,
     )
 

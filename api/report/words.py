@@ -26,6 +26,7 @@ from domain.envelope import (
     ParticipantAdded,
     ParticipantCompleted,
     ParticipantFailed,
+    SealRenewed,
 )
 from domain.personal import Personal
 from domain.signing import (
@@ -35,6 +36,7 @@ from domain.signing import (
     DocumentAssigned,
     DocumentSigned,
     DocumentViewed,
+    FieldsFilled,
     InvitationBounced,
     InvitationDelivered,
     InvitationResent,
@@ -209,6 +211,9 @@ class Wording:
                 return f"The executed form of {self.document(fact.document)} was stored, SHA-256 {fact.sha256}."
             case CertificateIssued():
                 return f"The certificate of completion was stored, SHA-256 {fact.sha256}."
+            case SealRenewed():
+                what = "the certificate of completion" if fact.document is None else self.document(fact.document)
+                return f"The seal of {what} was renewed by a time stamp of {moment(fact.stamped_at)}, SHA-256 {fact.sha256}."
             case EnvelopeCompleted():
                 return "The envelope was completed."
             case EnvelopeDeclined():
@@ -258,6 +263,8 @@ class Wording:
                 return f"A wrong one-time code was entered for {who}; failed attempt {fact.attempt}."
             case ConsentGiven():
                 return f"{who} consented to the disclosure with SHA-256 {fact.text_sha256}, shown in {fact.locale}."
+            case FieldsFilled():
+                return f"{who} filled in {_count(len(fact.values), 'field')}."
             case DocumentSigned():
                 return self._signed(who, fact)
             case SigningCompleted():

@@ -17,6 +17,7 @@ from domain.coordination.commands import (
     Participate,
     RecordCertified,
     RecordExecuted,
+    RecordRenewed,
     RemindEnvelope,
     SendEnvelope,
 )
@@ -29,6 +30,7 @@ from domain.coordination.decide import (
     decide,
     needs,
 )
+from domain.coordination.filling import check_filled
 
 __all__ = [
     "AddDocument",
@@ -46,8 +48,10 @@ __all__ = [
     "Participate",
     "RecordCertified",
     "RecordExecuted",
+    "RecordRenewed",
     "RemindEnvelope",
     "SendEnvelope",
+    "check_filled",
     "check_process",
     "decide",
     "needs",

@@ -11,6 +11,7 @@ from domain.envelope import (
     Document,
     DocumentExecuted,
     EnvelopeCreated,
+    SealRenewed,
     Slot,
 )
 from domain.personal import Personal, Subject
@@ -120,6 +121,12 @@ class RecordCertified:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordRenewed:
+    envelope: UUID
+    renewed: SealRenewed
+
+
+@dataclass(frozen=True, slots=True)
 class Participate:
     """A command to one signing, with all that follows from it for the envelope and the others."""
 
@@ -138,5 +145,6 @@ PackageCommand = (
     | ExtendEnvelope
     | RecordExecuted
     | RecordCertified
+    | RecordRenewed
     | Participate
 )

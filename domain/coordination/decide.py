@@ -20,9 +20,11 @@ from domain.coordination.commands import (
     Participate,
     RecordCertified,
     RecordExecuted,
+    RecordRenewed,
     RemindEnvelope,
     SendEnvelope,
 )
+from domain.coordination.filling import refuse_values
 from domain.envelope import (
     DocumentAdded,
     Envelope,
@@ -107,7 +109,7 @@ def needs(command: PackageCommand, envelope: Envelope | None) -> Needs:
             return Needs(envelope.due(), len(envelope.due()))
         case CancelEnvelope() | ExpireEnvelope():
             return Needs(envelope.open_participants())
-        case ExtendEnvelope() | RecordExecuted() | RecordCertified():
+        case ExtendEnvelope() | RecordExecuted() | RecordCertified() | RecordRenewed():
             return Needs()
         case Participate():
             return _needs_of(command.command, envelope)
@@ -159,6 +161,9 @@ def decide(command: PackageCommand, package: Package, now: datetime, invitations
             return work.decision()
         case RecordCertified():
             work.on_envelope(command.envelope, envelopes.RecordCertificate(command.envelope, command.issued))
+            return work.decision()
+        case RecordRenewed():
+            work.on_envelope(command.envelope, envelopes.RecordRenewal(command.envelope, command.renewed))
             return work.decision()
         case Participate():
             _participate(work, command)
@@ -349,3 +354,12 @@ def _participate(work: _Working, command: Participate) -> None:
     if isinstance(act, SendOtp):
         work.limit(act.expires_at)
     work.on_signing(act)
+    if isinstance(act, SignDocuments) and signing is not None:
+        _check_values(envelope, signing, act)
+
+
+def _check_values(envelope: Envelope, before: Signing, act: SignDocuments) -> None:
+    """After the signing itself has decided: whoever may not sign is told that first."""
+    signed = [document for document in before.unsigned if act.documents is None or document in act.documents]
+    if signed:
+        refuse_values(envelope, act.participant, signed, act.values)

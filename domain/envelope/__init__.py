@@ -13,6 +13,7 @@ from domain.envelope.decide import (
     OpenEnvelope,
     RecordCertificate,
     RecordExecution,
+    RecordRenewal,
     decide,
     refuse_late,
 )
@@ -20,7 +21,6 @@ from domain.envelope.facts import (
     MAX_ASSIGNMENTS,
     MAX_COPIES,
     MAX_DOCUMENTS,
-    MAX_MILLIPOINTS,
     MAX_PARTICIPANTS,
     MAX_PLACED_FIELDS,
     CertificateIssued,
@@ -45,14 +45,17 @@ from domain.envelope.facts import (
     ParticipantCompleted,
     ParticipantFailed,
     PlacedField,
+    SealRenewed,
     Slot,
     SlotStatus,
     TemplateVersion,
+    labels_of,
 )
 from domain.envelope.state import (
     Envelope,
     evolve,
 )
+from domain.placement import MAX_MILLIPOINTS
 
 __all__ = [
     "MAX_ASSIGNMENTS",
@@ -96,10 +99,13 @@ __all__ = [
     "PlacedField",
     "RecordCertificate",
     "RecordExecution",
+    "RecordRenewal",
+    "SealRenewed",
     "Slot",
     "SlotStatus",
     "TemplateVersion",
     "decide",
     "evolve",
+    "labels_of",
     "refuse_late",
 ]

@@ -13,7 +13,6 @@ from domain.envelope.facts import (
     MAX_ASSIGNMENTS,
     MAX_COPIES,
     MAX_DOCUMENTS,
-    MAX_MILLIPOINTS,
     MAX_PARTICIPANTS,
     MAX_PLACED_FIELDS,
     CertificateIssued,
@@ -31,8 +30,10 @@ from domain.envelope.facts import (
     ParticipantAdded,
     ParticipantCompleted,
     ParticipantFailed,
+    SealRenewed,
     Slot,
     has_extent,
+    labels_of,
 )
 from domain.envelope.size import MAX_CREATION_BYTES, creation_bytes
 from domain.envelope.state import (
@@ -45,6 +46,7 @@ from domain.errors import (
     DeadlineNotLater,
     DeadlinePassed,
     DocumentNotFound,
+    DuplicateField,
     EnvelopeClosed,
     EnvelopeNotDraft,
     EnvelopeNotFound,
@@ -52,6 +54,7 @@ from domain.errors import (
     EnvelopeTooLarge,
     FieldMisplaced,
     FieldOutsideDocument,
+    FileNotTheLast,
     NoDocuments,
     NoParticipants,
     NotInvited,
@@ -66,6 +69,7 @@ from domain.errors import (
 from domain.personal import (
     Personal,
 )
+from domain.placement import MAX_MILLIPOINTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,12 @@ class RecordCertificate:
     issued: CertificateIssued
 
 
+@dataclass(frozen=True, slots=True)
+class RecordRenewal:
+    envelope: UUID
+    renewed: SealRenewed
+
+
 EnvelopeCommand = (
     OpenEnvelope
     | AppendDocument
@@ -150,6 +160,7 @@ EnvelopeCommand = (
     | MarkExpired
     | RecordExecution
     | RecordCertificate
+    | RecordRenewal
 )
 
 
@@ -188,7 +199,9 @@ def decide(command: EnvelopeCommand, state: Envelope | None, now: datetime) -> t
             return () if command.executed.document in state.executed else (command.executed,)
         case RecordCertificate():
             _refuse_unless_completed(state)
-            return () if state.certified else (command.issued,)
+            return () if state.certificate is not None else (command.issued,)
+        case RecordRenewal():
+            return _renew(command.renewed, state)
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -242,8 +255,11 @@ def _refuse_fields(created: EnvelopeCreated) -> None:
         raise TooManyFields(len(created.fields), MAX_PLACED_FIELDS)
     slots = {slot.participant: slot for slot in created.participants}
     pages = {document.id: document.pages for document in created.documents}
-    for index, placed in enumerate(created.fields, 1):
-        name = placed.name or str(index)
+    names: set[str] = set()
+    for name, placed in zip(labels_of(created.fields), created.fields, strict=True):
+        if name in names:
+            raise DuplicateField(name)
+        names.add(name)
         if placed.participant not in slots:
             raise ParticipantNotFound(placed.participant)
         if placed.document not in slots[placed.participant].documents:
@@ -335,6 +351,18 @@ def _expire(state: Envelope, now: datetime) -> tuple[EnvelopeFact, ...]:
     if state.deadline is None or now <= state.deadline:
         raise NotYetDue(state.deadline)
     return (EnvelopeExpired(),)
+
+
+def _renew(renewed: SealRenewed, state: Envelope) -> tuple[EnvelopeFact, ...]:
+    _refuse_unless_completed(state)
+    if renewed.document is not None and renewed.document not in {document.id for document in state.documents}:
+        raise DocumentNotFound(renewed.document)
+    last = state.certificate if renewed.document is None else state.executed.get(renewed.document)
+    if last == renewed.sha256:
+        return ()
+    if last != renewed.previous_sha256:
+        raise FileNotTheLast(renewed.previous_sha256)
+    return (renewed,)
 
 
 def _refuse_unless_completed(state: Envelope) -> None:

@@ -9,6 +9,8 @@ from uuid import UUID
 from domain.actor import Mode
 from domain.field import FieldType
 from domain.personal import Personal
+from domain.placement import MAX_MILLIPOINTS
+from domain.seal import Seal
 
 #: The fact that creates an envelope lists its participants and documents in one entry of at most 65,535 bytes.
 MAX_PARTICIPANTS: Final = 100
@@ -20,9 +22,6 @@ MAX_ASSIGNMENTS: Final = 500
 #: Fields placed on all documents together, and those who get a copy: both are in the same entry too.
 MAX_PLACED_FIELDS: Final = 200
 MAX_COPIES: Final = 20
-
-#: A page is at most 14,400 units long (ISO 32000-1, Annex C.2), so nothing on it lies further away.
-MAX_MILLIPOINTS: Final = 14_400_000
 
 
 class OrderMode(StrEnum):
@@ -123,6 +122,11 @@ class PlacedField:
     name: str | None = None
 
 
+def labels_of(fields: tuple[PlacedField, ...]) -> tuple[str, ...]:
+    """What each field is called: by its name, or by its number, which counts from 1."""
+    return tuple(placed.name or str(number) for number, placed in enumerate(fields, 1))
+
+
 def has_extent(placed: PlacedField) -> bool:
     """Whether the box has a size and lies where a page can be."""
     corner, size = (placed.x_millipoints, placed.y_millipoints), (placed.width_millipoints, placed.height_millipoints)
@@ -141,9 +145,12 @@ class CopyRecipient:
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeCreated:
-    """A draft; it may yet be without documents or participants. `location` and `flow` are of the directory."""
+    """A draft; it may yet be without documents or participants. `location` and `flow` are of the directory.
 
-    TYPE: ClassVar[str] = "envelope.created/2"
+    `zone` is the time zone (an IANA name) in which the envelope's papers tell times beside UTC.
+    """
+
+    TYPE: ClassVar[str] = "envelope.created/3"
     tenant: UUID
     mode: Mode
     documents: tuple[Document, ...]
@@ -159,6 +166,7 @@ class EnvelopeCreated:
     flow: UUID | None = None
     fields: tuple[PlacedField, ...] = ()
     copies: tuple[CopyRecipient, ...] = ()
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,18 +212,43 @@ class DeadlineExtended:
 
 @dataclass(frozen=True, slots=True)
 class DocumentExecuted:
-    """`body_sha256` is the executed PDF before its seal, `sha256` the stored file (64 hex digits)."""
+    """`body_sha256` is the executed PDF before its seal, `sha256` the stored file (64 hex digits).
 
-    TYPE: ClassVar[str] = "envelope.document-executed/1"
+    The body is the first `body_bytes` of the file; it was drawn on the form of the document with `normalised_sha256`.
+    """
+
+    TYPE: ClassVar[str] = "envelope.document-executed/2"
     document: UUID
     body_sha256: str
     sha256: str
+    body_bytes: int | None = None
+    normalised_sha256: str | None = None
+    seal: Seal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateIssued:
-    TYPE: ClassVar[str] = "envelope.certificate-issued/1"
+    """The certificate of completion; its hashes are as those of an executed document."""
+
+    TYPE: ClassVar[str] = "envelope.certificate-issued/2"
     sha256: str
+    body_sha256: str | None = None
+    body_bytes: int | None = None
+    seal: Seal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SealRenewed:
+    """A sealed file got one more time stamp over all of it: of a document, or with None of the certificate.
+
+    The file before it, with `previous_sha256`, is the beginning of the new one, with `sha256`.
+    """
+
+    TYPE: ClassVar[str] = "envelope.seal-renewed/1"
+    document: UUID | None
+    previous_sha256: str
+    sha256: str
+    stamped_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +288,7 @@ EnvelopeFact = (
     | DeadlineExtended
     | DocumentExecuted
     | CertificateIssued
+    | SealRenewed
     | EnvelopeCompleted
     | EnvelopeDeclined
     | EnvelopeCancelled

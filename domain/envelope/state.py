@@ -1,7 +1,7 @@
 """What the facts of an envelope add up to, and which histories cannot be."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import assert_never
@@ -34,9 +34,12 @@ from domain.envelope.facts import (
     ParticipantAdded,
     ParticipantCompleted,
     ParticipantFailed,
+    PlacedField,
+    SealRenewed,
     Slot,
     SlotStatus,
     has_extent,
+    labels_of,
 )
 from domain.errors import (
     ImpossibleHistory,
@@ -49,7 +52,10 @@ Ending = EnvelopeCompleted | EnvelopeDeclined | EnvelopeFailed
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """An envelope as its facts have left it; `slots` and `outcomes` go by participant."""
+    """An envelope as its facts have left it; `slots` and `outcomes` go by participant.
+
+    `executed` has the hash of each executed document's file as it is now, `certificate` that of the certificate.
+    """
 
     tenant: UUID
     mode: Mode
@@ -61,8 +67,10 @@ class Envelope:
     on_participant_fail: OnParticipantFail
     deadline: datetime | None
     declined_by: UUID | None = None
-    executed: frozenset[UUID] = frozenset()
-    certified: bool = False
+    fields: tuple[PlacedField, ...] = ()
+    zone: str | None = None
+    executed: Mapping[UUID, str] = field(default_factory=lambda: MappingProxyType({}))
+    certificate: str | None = None
 
     @property
     def assignments(self) -> int:
@@ -111,8 +119,8 @@ def evolve(state: Envelope | None, fact: EnvelopeFact, at: datetime) -> Envelope
         return _created(fact, state, at)
     if state is None:
         raise ImpossibleHistory(f"{fact.TYPE} before the envelope is created")
-    if isinstance(fact, DocumentExecuted | CertificateIssued):
-        return _executed(state, fact)
+    if isinstance(fact, DocumentExecuted | CertificateIssued | SealRenewed):
+        return _with_file(state, fact)
     if state.status.final:
         raise ImpossibleHistory(f"{fact.TYPE} after the envelope is {state.status}")
     late = state.deadline is not None and at > state.deadline
@@ -185,6 +193,8 @@ def _created(fact: EnvelopeCreated, state: Envelope | None, at: datetime) -> Env
         order=fact.order,
         on_participant_fail=fact.on_participant_fail,
         deadline=fact.deadline,
+        fields=fact.fields,
+        zone=fact.zone,
     )
     _check_contents(draft)
     return draft
@@ -224,6 +234,8 @@ def _check_fields(fact: EnvelopeCreated) -> None:
             raise ImpossibleHistory("a field for nobody, or on a document that its participant does not sign")
         if not 1 <= placed.page <= pages.get(placed.document, 0) or not has_extent(placed):
             raise ImpossibleHistory("a field that is on no page of its document")
+    if len(set(labels_of(fact.fields))) != len(fact.fields):
+        raise ImpossibleHistory("two fields of one name")
 
 
 def _document_added(state: Envelope, fact: DocumentAdded) -> Envelope:
@@ -262,17 +274,33 @@ def _participant_done(state: Envelope, participant: UUID, outcome: SlotStatus) -
     return replace(state, outcomes=MappingProxyType({**state.outcomes, participant: outcome}))
 
 
-def _executed(state: Envelope, fact: DocumentExecuted | CertificateIssued) -> Envelope:
+def _with_file(state: Envelope, fact: DocumentExecuted | CertificateIssued | SealRenewed) -> Envelope:
     if state.status is not EnvelopeStatus.COMPLETED:
         raise ImpossibleHistory(f"{fact.TYPE} while the envelope is {state.status}")
     if not is_sha256(fact.sha256):
         raise ImpossibleHistory(f"{fact.TYPE} without a hash")
+    if isinstance(fact, SealRenewed):
+        return _renewed(state, fact)
+    of_body = fact.body_sha256 is None or is_sha256(fact.body_sha256)
+    if not of_body or (fact.body_bytes is not None and fact.body_bytes < 1):
+        raise ImpossibleHistory(f"{fact.TYPE} without the hash or the size of its body")
+    if fact.seal is not None and not is_sha256(fact.seal.certificate_sha256):
+        raise ImpossibleHistory(f"{fact.TYPE} with a seal by no certificate")
     if isinstance(fact, CertificateIssued):
-        if state.certified:
+        if state.certificate is not None:
             raise ImpossibleHistory("a second certificate")
-        return replace(state, certified=True)
-    if not is_sha256(fact.body_sha256):
-        raise ImpossibleHistory(f"{fact.TYPE} without a hash")
+        return replace(state, certificate=fact.sha256)
+    if fact.normalised_sha256 is not None and not is_sha256(fact.normalised_sha256):
+        raise ImpossibleHistory(f"{fact.TYPE} without the hash of what was drawn on")
     if fact.document in state.executed or fact.document not in {document.id for document in state.documents}:
         raise ImpossibleHistory("a document is executed twice or is not in the envelope")
-    return replace(state, executed=state.executed | {fact.document})
+    return replace(state, executed=MappingProxyType({**state.executed, fact.document: fact.sha256}))
+
+
+def _renewed(state: Envelope, fact: SealRenewed) -> Envelope:
+    before = state.certificate if fact.document is None else state.executed.get(fact.document)
+    if before is None or before != fact.previous_sha256 or fact.sha256 == before:
+        raise ImpossibleHistory("a seal is renewed of a file that is not the last one")
+    if fact.document is None:
+        return replace(state, certificate=fact.sha256)
+    return replace(state, executed=MappingProxyType({**state.executed, fact.document: fact.sha256}))

@@ -8,6 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from domain.errors.fields import AnchorNotFound as AnchorNotFound
+from domain.errors.fields import DuplicateField as DuplicateField
+from domain.errors.fields import FieldAlreadyFilled as FieldAlreadyFilled
+from domain.errors.fields import FieldLeavesPage as FieldLeavesPage
+from domain.errors.fields import FieldMisplaced as FieldMisplaced
+from domain.errors.fields import FieldOutsideDocument as FieldOutsideDocument
+from domain.errors.fields import FieldRequired as FieldRequired
+from domain.errors.fields import FieldUnknown as FieldUnknown
+from domain.errors.fields import FieldValueUnfit as FieldValueUnfit
+from domain.errors.fields import TooManyFields as TooManyFields
 from domain.errors.refusal import ImpossibleHistory as ImpossibleHistory
 from domain.errors.refusal import Refusal as Refusal
 from domain.errors.retention import ErasureHeld as ErasureHeld
@@ -50,42 +60,6 @@ class LastTemplateVersion(Refusal):
     code = "last-template-version"
     sentence = "Version {version} is the only one left; delete the template instead."
     version: int
-
-
-@dataclass(eq=False)
-class DuplicateField(Refusal):
-    code = "duplicate-field"
-    sentence = "Two fields are named {name}."
-    name: str
-
-
-@dataclass(eq=False)
-class FieldOutsideDocument(Refusal):
-    """`pages` is 0 while no PDF has been uploaded: then only pages below 1 are refused."""
-
-    code = "field-outside-document"
-    sentence = "Field {name} is on page {page}; the document has {pages}."
-    name: str
-    page: int
-    pages: int
-
-
-@dataclass(eq=False)
-class TooManyFields(Refusal):
-    code = "too-many-fields"
-    sentence = "{count} fields; there may be at most {most}."
-    count: int
-    most: int
-
-
-@dataclass(eq=False)
-class FieldMisplaced(Refusal):
-    """Lengths are thousandths of a PDF point."""
-
-    code = "field-misplaced"
-    sentence = "Field {name} needs a place from 0 and a size from 1, each at most {most} thousandths of a point."
-    name: str
-    most: int
 
 
 @dataclass(eq=False)
@@ -416,3 +390,12 @@ class SealingKeyUnusable(Refusal):
     code = "sealing-key-unusable"
     sentence = "The key {key} was retired, or was never one of the ledger's."
     key: str
+
+
+@dataclass(eq=False)
+class FileNotTheLast(Refusal):
+    """`sha256` is 64 hex digits."""
+
+    code = "file-not-the-last"
+    sentence = "The file {sha256} is not the last form of this document, so its seal cannot be renewed; take the last one."
+    sha256: str

@@ -37,6 +37,8 @@ from domain.signing.facts import (
     DocumentReference,
     DocumentSigned,
     DocumentViewed,
+    FieldsFilled,
+    FieldValue,
     Invitation,
     InvitationBounced,
     InvitationDelivered,
@@ -160,7 +162,8 @@ class GiveConsent:
 class SignDocuments:
     """Signs the named documents, or with `documents` None all that are left: the whole slot.
 
-    `sha256`, when given, is of the bytes that the participant saw, for a single document.
+    `sha256`, when given, is of the bytes that the participant saw, for a single document. Whether `values` are for fields
+    of this participant is for the envelope to say (`domain.coordination`).
     """
 
     participant: UUID
@@ -171,6 +174,7 @@ class SignDocuments:
     provenance: Provenance
     sha256: str | None = None
     token: SessionToken | None = None
+    values: tuple[FieldValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,8 +332,9 @@ def _sign(command: SignDocuments, state: Signing) -> tuple[SigningFact, ...]:
         for document in state.unsigned
         if document in wanted
     )
+    filled = (FieldsFilled(command.values, command.provenance),) if command.values and signed else ()
     completed = (SigningCompleted(),) if len(signed) == len(state.unsigned) else ()
-    return (*signed, *completed)
+    return (*filled, *signed, *completed)
 
 
 def _refuse_before(until: datetime | None, now: datetime) -> None:

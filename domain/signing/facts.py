@@ -225,6 +225,23 @@ class ConsentGiven:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldValue:
+    """What a participant put into a field: a text, or for a checkbox true or false. Fields of an envelope are numbered from 1."""
+
+    field: int
+    value: Personal
+
+
+@dataclass(frozen=True, slots=True)
+class FieldsFilled:
+    """The values that go with the signatures after it."""
+
+    TYPE: ClassVar[str] = "signing.fields-filled/1"
+    values: tuple[FieldValue, ...]
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentSigned:
     """`attestation` is the text that was accepted, verbatim; `image` a drawn signature as a data URI."""
 
@@ -279,6 +296,7 @@ SigningFact = (
     | OtpVerified
     | OtpFailed
     | ConsentGiven
+    | FieldsFilled
     | DocumentSigned
     | SigningCompleted
     | SigningDeclined

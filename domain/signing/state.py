@@ -18,6 +18,7 @@ from domain.signing.facts import (
     DocumentAssigned,
     DocumentSigned,
     DocumentViewed,
+    FieldsFilled,
     Invitation,
     InvitationBounced,
     InvitationDelivered,
@@ -52,7 +53,8 @@ class PendingCode:
 class Signing:
     """A signing as its facts have left it. `signed` maps a document to the time it was signed.
 
-    `starting` is what was observed of the first act, between `Started` and that act.
+    `starting` is what was observed of the first act, between `Started` and that act; `filling` of the signature whose
+    fields were `filled`, until it comes.
     """
 
     tenant: UUID
@@ -77,6 +79,8 @@ class Signing:
     failed_at: datetime | None = None
     ended_at: datetime | None = None
     starting: Provenance | None = None
+    filled: frozenset[int] = frozenset()
+    filling: Provenance | None = None
 
     @property
     def unsigned(self) -> tuple[UUID, ...]:
@@ -110,7 +114,8 @@ class Signing:
         """Whether the decision that led here goes on: its next fact is still to come."""
         # A draft's participant may have nothing to sign yet, and then has not signed everything.
         signed = bool(self.documents) and len(self.signed) == len(self.documents)
-        return not self.status.final and (self.starting is not None or self.exhausted or signed)
+        begun = self.starting is not None or self.filling is not None
+        return not self.status.final and (begun or self.exhausted or signed)
 
     @property
     def exhausted(self) -> bool:
@@ -128,7 +133,7 @@ def evolve(state: Signing | None, fact: SigningFact, at: datetime) -> Signing:
         raise ImpossibleHistory(f"{fact.TYPE} after the signing is {state.status}")
     if state.unsettled:
         _require(_goes_on(state, fact), fact, "it is not what the fact before it leads to")
-        state = replace(state, starting=None)
+        state = replace(state, starting=None, filling=None)
     match fact:
         case DocumentAssigned():
             return _assigned(state, fact)
@@ -146,7 +151,7 @@ def evolve(state: Signing | None, fact: SigningFact, at: datetime) -> Signing:
         case SigningDeclined():
             _require(state.status is not SigningStatus.CREATED, fact, "the participant was not invited")
             return _ended(state, SigningStatus.DECLINED, at)
-        case DocumentViewed() | ConsentGiven() | DocumentSigned() | SigningCompleted():
+        case DocumentViewed() | ConsentGiven() | FieldsFilled() | DocumentSigned() | SigningCompleted():
             _require(state.status is SigningStatus.STARTED, fact, "the signing has not started")
             return _acted(state, fact, at)
         case OtpSent() | OtpVerified() | OtpFailed() | SigningFailed():
@@ -159,8 +164,10 @@ def evolve(state: Signing | None, fact: SigningFact, at: datetime) -> Signing:
 def _goes_on(state: Signing, fact: SigningFact) -> bool:
     if state.exhausted:
         return isinstance(fact, SigningFailed)
+    if state.filling is not None:
+        return isinstance(fact, DocumentSigned) and fact.provenance == state.filling
     if state.starting is not None:
-        if isinstance(fact, DocumentViewed | ConsentGiven | DocumentSigned):
+        if isinstance(fact, DocumentViewed | ConsentGiven | FieldsFilled | DocumentSigned):
             return fact.provenance == state.starting
         return isinstance(fact, OtpSent)
     return isinstance(fact, SigningCompleted)
@@ -236,8 +243,15 @@ def _session(state: Signing, fact: SessionOpened, at: datetime) -> Signing:
     return replace(state, session=fact.session, sessions=state.sessions | {fact.session.id})
 
 
-def _acted(state: Signing, fact: DocumentViewed | ConsentGiven | DocumentSigned | SigningCompleted, at: datetime) -> Signing:
+def _acted(
+    state: Signing, fact: DocumentViewed | ConsentGiven | FieldsFilled | DocumentSigned | SigningCompleted, at: datetime
+) -> Signing:
     match fact:
+        case FieldsFilled():
+            fields = {value.field for value in fact.values}
+            _require(bool(fields) and len(fields) == len(fact.values), fact, "nothing is filled in, or a field twice")
+            _require(fields.isdisjoint(state.filled) and min(fields) >= 1, fact, "a field that was filled in before")
+            return replace(state, filled=state.filled | fields, filling=fact.provenance)
         case ConsentGiven():
             _require(is_sha256(fact.text_sha256), fact, "the text has no hash")
             return state

@@ -8,6 +8,7 @@ from uuid import UUID
 from domain.actor import Mode
 from domain.errors import (
     DuplicateField,
+    FieldMisplaced,
     FieldOutsideDocument,
     LastTemplateVersion,
     TemplateFileAlreadyStored,
@@ -18,6 +19,7 @@ from domain.errors import (
     TooManyFields,
 )
 from domain.personal import Personal
+from domain.placement import MAX_MILLIPOINTS
 from domain.template.facts import (
     MAX_FIELDS,
     Field,
@@ -34,7 +36,7 @@ from domain.template.facts import (
     VersionAdded,
     VersionDeleted,
 )
-from domain.template.state import Template, Version, on_a_page
+from domain.template.state import Template, Version, has_extent, on_a_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,9 @@ def _fields_for(number: int, version: Version, fields: tuple[Field, ...]) -> tup
             raise DuplicateField(field.name)
         names.add(field.name)
     _fit_pages(fields, version.file)
+    for field in fields:
+        if not has_extent(field):
+            raise FieldMisplaced(field.name, MAX_MILLIPOINTS)
     if fields == version.fields:
         return ()
     return (FieldsDefined(number, fields),)

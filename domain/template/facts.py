@@ -6,6 +6,7 @@ from uuid import UUID
 
 from domain.actor import Mode
 from domain.field import FieldType
+from domain.ids import is_sha256
 from domain.personal import Personal
 
 #: Fields of one version; what a page's own form tools can still show.
@@ -16,8 +17,9 @@ MAX_FIELDS: Final = 200
 class Field:
     """Where a participant signs or fills in.
 
-    Positions are thousandths of a PDF point from the top left of the displayed page to the box's top
-    left; pages count from 1. What the client left open is None.
+    Lengths are thousandths of a PDF point, from the top left of the displayed page to the box's top
+    left; pages count from 1. `participant` is a place among an envelope's participants, from 1. What the
+    client left open is None.
     """
 
     name: str
@@ -25,15 +27,30 @@ class Field:
     page: int | None = None
     x_millipoints: int | None = None
     y_millipoints: int | None = None
+    width_millipoints: int | None = None
+    height_millipoints: int | None = None
+    participant: int | None = None
+    required: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A PDF in the blob store, by its SHA-256 (64 hex digits)."""
+    """A PDF in the blob store, by its SHA-256 (64 hex digits).
+
+    `normalised_sha256` is of its other form, which shows the same and is drawn on when it is executed; None for what
+    was stored before there was one.
+    """
 
     sha256: str
     size_bytes: int
     pages: int
+    normalised_sha256: str | None = None
+
+    @property
+    def possible(self) -> bool:
+        """Whether this can be a PDF."""
+        normalised = self.normalised_sha256 is None or is_sha256(self.normalised_sha256)
+        return is_sha256(self.sha256) and normalised and self.size_bytes >= 1 and self.pages >= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +72,14 @@ class VersionAdded:
 
 @dataclass(frozen=True, slots=True)
 class FileStored:
-    TYPE: ClassVar[str] = "template.file-stored/1"
+    TYPE: ClassVar[str] = "template.file-stored/2"
     version: int
     file: StoredFile
 
 
 @dataclass(frozen=True, slots=True)
 class FieldsDefined:
-    TYPE: ClassVar[str] = "template.fields-defined/1"
+    TYPE: ClassVar[str] = "template.fields-defined/2"
     version: int
     fields: tuple[Field, ...]
 

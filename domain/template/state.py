@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.actor import Mode
 from domain.errors import ImpossibleHistory
-from domain.ids import is_sha256
+from domain.placement import MAX_MILLIPOINTS
 from domain.template.facts import (
     MAX_FIELDS,
     Field,
@@ -54,6 +54,16 @@ class Template:
         return max(self.versions)
 
 
+def has_extent(field: Field) -> bool:
+    """Whether what is given of a place and a size lies where a page can be, and the participant's place counts from 1."""
+    places, sizes = (field.x_millipoints, field.y_millipoints), (field.width_millipoints, field.height_millipoints)
+    return (
+        all(it is None or 0 <= it <= MAX_MILLIPOINTS for it in places)
+        and all(it is None or 1 <= it <= MAX_MILLIPOINTS for it in sizes)
+        and (field.participant is None or field.participant >= 1)
+    )
+
+
 def on_a_page(page: int, file: StoredFile | None) -> bool:
     """Whether `file`, while there is one, has this page; pages count from 1."""
     return page >= 1 and (file is None or page <= file.pages)
@@ -78,7 +88,7 @@ def evolve(state: Template | None, fact: TemplateFact, at: datetime) -> Template
             version = _known(state, fact.version)
             if version.file is not None:
                 raise ImpossibleHistory(f"version {fact.version} gets a second file")
-            if not is_sha256(fact.file.sha256) or fact.file.size_bytes < 1 or fact.file.pages < 1:
+            if not fact.file.possible:
                 raise ImpossibleHistory(f"the file of version {fact.version} cannot be a PDF")
             _require_fit(version.fields, fact.file)
             return _with_version(state, fact.version, replace(version, file=fact.file))
@@ -125,6 +135,8 @@ def _with_fields(version: Version, fields: tuple[Field, ...]) -> Version:
         raise ImpossibleHistory("the same fields are defined again")
     if len(fields) > MAX_FIELDS or len({field.name for field in fields}) != len(fields):
         raise ImpossibleHistory("too many fields, or two of one name")
+    if not all(has_extent(field) for field in fields):
+        raise ImpossibleHistory("a field without a size, or further away than a page is long")
     _require_fit(fields, version.file)
     return replace(version, fields=fields)
 

@@ -19,6 +19,7 @@ from domain.envelope import (
     ParticipantAdded,
     ParticipantCompleted,
     ParticipantFailed,
+    SealRenewed,
 )
 from domain.signing import DocumentViewed, Started
 from projections.projection import Item, Projection, ProjectionError
@@ -256,6 +257,15 @@ def _certificate_issued(row: _Envelope, item: Item) -> None:
     row["certificate_sha256"] = item.data["sha256"]
 
 
+def _seal_renewed(row: _Envelope, item: Item) -> None:
+    of = item.data.get("document")
+    if of is None:
+        row["certificate_sha256"] = item.data["sha256"]
+    for document in row["documents"]:
+        if document["id"] == of:
+            document["executed_sha256"] = item.data["sha256"]
+
+
 def _ended(status: EnvelopeStatus) -> Callable[[_Envelope, Item], None]:
     def end(row: _Envelope, item: Item) -> None:
         row["status"] = status
@@ -286,6 +296,7 @@ _CHANGES: Final[Mapping[str, Callable[[_Envelope, Item], None]]] = {
     DeadlineExtended.TYPE: _deadline_extended,
     DocumentExecuted.TYPE: _document_executed,
     CertificateIssued.TYPE: _certificate_issued,
+    SealRenewed.TYPE: _seal_renewed,
     EnvelopeCompleted.TYPE: _ended(EnvelopeStatus.COMPLETED),
     EnvelopeDeclined.TYPE: _declined,
     EnvelopeCancelled.TYPE: _cancelled,

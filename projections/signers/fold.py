@@ -10,6 +10,7 @@ from domain.signing import (
     DocumentAssigned,
     DocumentSigned,
     DocumentViewed,
+    FieldsFilled,
     InvitationBounced,
     InvitationDelivered,
     InvitationResent,
@@ -255,7 +256,7 @@ _CHANGES: Final[Mapping[str, Callable[[_Signer, Item], None]]] = {
     SigningExpired.TYPE: _ended(SigningStatus.EXPIRED),
 }
 
-_SKIPPED: Final = (OtpSent, OtpVerified, OtpFailed)
+_SKIPPED: Final = (FieldsFilled, OtpSent, OtpVerified, OtpFailed)
 
 
 def _fold(store: Store, items: Sequence[Item]) -> None:

@@ -135,7 +135,7 @@ def test_an_uploaded_pdf_is_stored_recorded_and_served_again(run: Callable[[Work
         assert await place.stored() == digest
         assert place.kept() == {digest}
         with connect(place.database.service) as connection:
-            row = connection.execute("SELECT entry FROM log WHERE type = 'template.file-stored/1'").fetchone()
+            row = connection.execute("SELECT entry FROM log WHERE type = 'template.file-stored/2'").fetchone()
         assert row is not None
         assert place.actor.id.encode() in bytes(row[0])
 

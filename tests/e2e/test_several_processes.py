@@ -218,7 +218,7 @@ def test_an_entry_is_told_alike_by_both_processes(several: Several, tmp_path: Pa
     told: Any = second.events(document.id)
     assert told == first.events(document.id)[: len(told)]  # the invitation may be delivered in between
     assert [event["position"] for event in told] == sorted(event["position"] for event in told)
-    assert json.loads(told[0]["entry"])["type"] == "envelope.created/2"
+    assert json.loads(told[0]["entry"])["type"] == "envelope.created/3"
     export = several.site.command("export", str(tmp_path / "log.jsonl"))
     assert export.exit_code == 0, export.output
     assert several.site.command("verify", str(tmp_path / "log.jsonl")).exit_code == 0

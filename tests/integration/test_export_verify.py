@@ -66,7 +66,7 @@ def test_nothing_personal_is_in_an_export(urls: DatabaseUrls, tmp_path: Path) ->
 
 
 def test_the_parts_of_a_log_are_exported_alone(urls: DatabaseUrls, log: RecordedLog, tmp_path: Path) -> None:
-    envelope = first(log, "envelope.created/2").stream
+    envelope = first(log, "envelope.created/3").stream
     process = first(log, "signing.process-created/2").stream
     template = first(log, "template.created/1").stream
     for scope, streams in (
@@ -95,7 +95,7 @@ def test_the_export_of_an_envelope_holds_those_who_were_added_to_the_draft(
 
 
 def test_what_is_not_there_is_refused_and_leaves_no_file(urls: DatabaseUrls, log: RecordedLog, tmp_path: Path) -> None:
-    envelope = first(log, "envelope.created/2").stream
+    envelope = first(log, "envelope.created/3").stream
     process = first(log, "signing.process-created/2").stream
     for scope in (
         Scope(ScopeKind.ENVELOPE, str(log.uuid())),
@@ -180,7 +180,7 @@ def test_the_commands_go_together(urls: DatabaseUrls, log: RecordedLog, tmp_path
     assert verified.returncode == 0, verified.stderr
     assert f"valid: {len(log.rows)} entries" in verified.stdout
     assert "witness: nobody else vouches" in verified.stdout
-    envelope = first(log, "envelope.created/2").stream
+    envelope = first(log, "envelope.created/3").stream
     process = first(log, "signing.process-created/2").stream
     assert re.search(rf"{envelope}-{process} +completed +11 +valid", verified.stdout)
     assert "tamper-proof" not in verified.stdout.lower()
@@ -192,7 +192,7 @@ def test_the_commands_go_together(urls: DatabaseUrls, log: RecordedLog, tmp_path
 
 
 def test_a_process_export_tells_what_it_leaves_out(urls: DatabaseUrls, log: RecordedLog, tmp_path: Path) -> None:
-    envelope = first(log, "envelope.created/2").stream
+    envelope = first(log, "envelope.created/3").stream
     process = first(log, "signing.process-created/2").stream
     target = str(tmp_path / "process.jsonl")
     assert command("export", target, "--process", f"{envelope}-{process}", DATABASE_URL=urls.owner).returncode == 0

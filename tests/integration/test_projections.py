@@ -100,8 +100,8 @@ async def check_envelope(conn: AsyncConnection, log: RecordedLog, envelope: UUID
     assert [(it.id, it.sha256, it.pages, it.source) for it in row.documents] == [
         (it.id, it.sha256, it.pages, it.source) for it in state.documents
     ]
-    assert {it.id for it in row.documents if it.executed_sha256} == state.executed
-    assert (row.certificate_sha256 is not None) is state.certified
+    assert {it.id for it in row.documents if it.executed_sha256} == set(state.executed)
+    assert (row.certificate_sha256 is not None) is (state.certificate is not None)
     assert (row.ended_at is not None) is state.status.final
     created = own[0][2]
     assert isinstance(created, EnvelopeCreated)

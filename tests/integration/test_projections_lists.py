@@ -154,7 +154,7 @@ def test_windows_lead_through_a_growing_list_there_and_back(database: DatabaseUr
         back = ids + back
         position = positions[0] if positions else position
     assert back[-len(seen) :] == seen
-    assert len(back) == len(set(back)) == sum(row.type == "envelope.created/2" for row in growing.log.rows)
+    assert len(back) == len(set(back)) == sum(row.type == "envelope.created/3" for row in growing.log.rows)
 
 
 def test_a_window_in_two_directions_is_a_mistake(database: DatabaseUrls, growing: Growing) -> None:

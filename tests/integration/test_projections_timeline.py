@@ -72,7 +72,7 @@ def test_the_timeline_of_an_envelope_is_merged_with_those_of_its_processes(datab
     found = query(database, lambda conn: timeline.of_envelope(conn, envelope))
     assert found is not None
     assert [entry.position for entry in found.entries] == [row.position for row in log.rows if row.stream in (envelope, *whose)]
-    assert found.entries[0].type == "envelope.created/2"
+    assert found.entries[0].type == "envelope.created/3"
 
 
 def test_whoever_was_added_to_a_draft_is_in_the_timeline_of_the_envelope(database: DatabaseUrls, log: RecordedLog) -> None:
@@ -96,7 +96,7 @@ def test_entries_of_the_first_schema_are_shown_as_they_are_stored_and_known_for_
     process = of_process(database, envelope, who)
     assert found is not None
     assert process is not None
-    assert (found.entries[0].type, found.entries[0].current_type) == ("envelope.created/1", "envelope.created/2")
+    assert (found.entries[0].type, found.entries[0].current_type) == ("envelope.created/1", "envelope.created/3")
     assert (process.entries[0].type, process.entries[0].current_type) == (
         "signing.process-created/1",
         "signing.process-created/2",

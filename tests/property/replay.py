@@ -24,6 +24,7 @@ from domain.coordination import (
     Participate,
     RecordCertified,
     RecordExecuted,
+    RecordRenewed,
     SendEnvelope,
 )
 from domain.envelope import (
@@ -37,6 +38,7 @@ from domain.envelope import (
     EnvelopeExpired,
     EnvelopeSent,
     ParticipantAdded,
+    SealRenewed,
 )
 from domain.errors import ImpossibleHistory, Refusal
 from domain.signing import (
@@ -158,6 +160,8 @@ class Replay:
                 return RecordExecuted(self.id, first)
             case CertificateIssued():
                 return RecordCertified(self.id, first)
+            case SealRenewed():
+                return RecordRenewed(self.id, first)
             case _:
                 raise Undecidable(f"{first.TYPE} is never the first fact of a decision")
 

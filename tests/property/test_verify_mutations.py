@@ -387,7 +387,7 @@ def test_a_time_moved_back_is_found_even_when_everything_is_hashed_again() -> No
 
 def envelope_part() -> bytes:
     log = large()
-    created = next(row for row in log.rows if row.type == "envelope.created/2")
+    created = next(row for row in log.rows if row.type == "envelope.created/3")
     streams = [created.stream, *log.states[created.stream].slots]
     return part_file(log.rows, ScopeKind.ENVELOPE, str(created.stream), streams)
 

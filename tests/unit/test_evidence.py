@@ -72,7 +72,7 @@ def test_a_decision_under_way_is_said_to_be() -> None:
         history.feed(stream, fact, at)
         under_way.append((fact.TYPE, history.unsettled))
     assert under_way == [
-        ("envelope.created/2", True),
+        ("envelope.created/3", True),
         ("envelope.sent/1", True),
         ("signing.process-created/2", True),
         ("signing.invited/1", True),
