@@ -34,7 +34,7 @@ from infrastructure.identity import (
 from infrastructure.invitation_mint import InvitationMint
 from infrastructure.ledger import Key, Ledger, Outcome, Recorded
 from infrastructure.normalised import Accepted, Normalised, NormalisedFiles
-from infrastructure.pdf import PdfLimits, TextPlaces, UnusablePdf, find_text, inspect_pdf
+from infrastructure.pdf import PdfLimits, TextPlaces, UnusablePdf, find_text
 from infrastructure.reading import ReadGate, ReadsUnavailable
 from infrastructure.receipts import noting
 from infrastructure.recorder import Recorder, StoredEntry
@@ -107,7 +107,6 @@ __all__ = [
     "Vault",
     "WitnessStanding",
     "find_text",
-    "inspect_pdf",
     "noting",
     "token_hash",
 ]

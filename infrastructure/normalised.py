@@ -10,6 +10,7 @@ from typing import Final
 from psycopg.types.json import Jsonb
 
 from domain.placement import PageSize
+from domain.template import StoredFile
 from infrastructure.blobs import BlobStore
 from infrastructure.database import Reads
 from infrastructure.pdf import PdfLimits, inspect_pdf
@@ -35,6 +36,11 @@ class Accepted:
     def pages(self) -> int:
         """How many pages it has."""
         return len(self.sizes)
+
+    @property
+    def file(self) -> StoredFile:
+        """What a fact says of it."""
+        return StoredFile(self.sha256, len(self.data), self.pages)
 
 
 @dataclass(frozen=True, slots=True)

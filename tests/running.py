@@ -28,6 +28,7 @@ from infrastructure.heads import Heads
 from infrastructure.identity import Identity
 from infrastructure.invitation_mint import InvitationMint
 from infrastructure.ledger import NO_ANSWER, Ledger, Outcome
+from infrastructure.normalised import NormalisedFiles
 from infrastructure.notifications import LogListener
 from infrastructure.reading import ReadGate
 from infrastructure.recorder import Recorder
@@ -219,6 +220,7 @@ async def running(urls: DatabaseUrls, folder: Path, *, tenant: str = "Example Lt
             vault = Vault(pool, KEYS)
             mint = InvitationMint(KEYS, timedelta(days=settings.session_lifetime_days), secrets.token_bytes)
             identity = Identity(pool, KEYS, clock)
+            blobs = BlobStore.at(settings.blob_url)
             deps = Deps(
                 settings=settings,
                 clock=clock,
@@ -234,7 +236,8 @@ async def running(urls: DatabaseUrls, folder: Path, *, tenant: str = "Example Lt
                 timestamps=Timestamps(pool),
                 heads=Heads(pool, ORIGIN),
                 identity=identity,
-                blobs=BlobStore.at(settings.blob_url),
+                blobs=blobs,
+                files=NormalisedFiles(pool, blobs),
                 urls=FileUrls(BASE_URL, KEYS.urls, timedelta(seconds=settings.url_lifetime_seconds), clock),
             )
             yield Running(urls, deps, clock, listener, await identity.create_tenant(tenant))

@@ -23,7 +23,6 @@ from api.deps import (
     Refused,
     UploadGrant,
     UrlRefused,
-    inspect_pdf,
 )
 from api.http import RECEIPTS_DESCRIBED, RequestLimits, idempotency_value, json_answer, pdf_response, send_answer
 from api.problems import REFUSALS, Problem, problem
@@ -167,12 +166,12 @@ async def _store(deps: Deps, grant: UploadGrant | DocumentUploadGrant, request: 
     key = None if value is None else Key(f"files:{grant.actor.kind}:{grant.actor.id}", value, target)
     if key is not None and (first := await deps.ledger.answered(key)) is not None:
         return first
-    found = await inspect_pdf(data, PdfLimits(grant.limit_bytes, deps.settings.upload_limit_pages))
-    file = StoredFile(digest.hexdigest(), len(data), found.pages)
-    # Decided once beforehand, so that what is refused leaves no blob behind that nothing refers to.
+    accepted = await deps.files.inspect(data, PdfLimits(grant.limit_bytes, deps.settings.upload_limit_pages))
+    file = accepted.file
+    # Decided once beforehand, so that what is refused leaves no blobs behind that nothing refers to.
     command = await _command(deps, grant, file)
-    # The blob first: a fact must never name bytes that are not there. A crash here leaves an unused blob.
-    await deps.blobs.put(data)
+    # The blobs first: a fact must never name bytes that are not there. A crash here leaves unused blobs.
+    await deps.files.keep(accepted)
 
     def render(outcome: Outcome) -> Answer:
         return json_answer(200, {"sha256": file.sha256, "sizeBytes": file.size_bytes, "pages": file.pages})

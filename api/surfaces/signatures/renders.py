@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.auth import Caller
-from api.deps import Answer, Deps, Outcome, PdfLimits, UnusablePdf, inspect_pdf
+from api.deps import Answer, Deps, Outcome, PdfLimits, UnusablePdf
 from api.http import send_answer
 from api.surfaces.signatures.access import Project, key_for
 from api.surfaces.signatures.answers import Failed, absent, deps_of, named, reference, resource
@@ -117,13 +117,14 @@ async def _upload(request: Request, limit_bytes: int) -> bytes:
 async def _stored(deps: Deps, data: bytes) -> StoredFile:
     """An upload, once its bytes are in the store; raises Failed for what is not a PDF to sign.
 
-    The blob is there before the fact: a fact must never name bytes that are not. A crash between them leaves an unused blob.
+    The blobs are there before the fact: a fact must never name bytes that are not. A crash between them leaves unused blobs.
     """
     try:
-        found = await inspect_pdf(data, PdfLimits(_limit_bytes(deps), deps.settings.upload_limit_pages))
+        accepted = await deps.files.inspect(data, PdfLimits(_limit_bytes(deps), deps.settings.upload_limit_pages))
     except UnusablePdf as err:
         raise refused((), err.sentence) from err
-    return StoredFile(await deps.blobs.put(data), len(data), found.pages)
+    await deps.files.keep(accepted)
+    return accepted.file
 
 
 def _title(deps: Deps, caller: Caller, document: UUID, name: str | None) -> Personal | None:

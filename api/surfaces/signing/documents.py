@@ -1,13 +1,12 @@
 """Chattel documents: records of what somebody owns, with a PDF that packages can use. They belong to the account that made them."""
 
-from hashlib import sha256
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api.deps import Answer, Outcome, PdfLimits, UnusablePdf, inspect_pdf
+from api.deps import Accepted, Answer, Outcome, PdfLimits, UnusablePdf
 from api.http import send_answer
 from api.surfaces.signing.access import Once, User
 from api.surfaces.signing.answers import INVALID_BODY, Failed, answer, deps_of, in_milliseconds
@@ -31,7 +30,6 @@ from api.surfaces.signing.chattels import (
 from api.surfaces.signing.documentation import documented
 from domain.errors import DocumentFileAlreadyStored
 from domain.library import CreateDocument, DeleteDocument, DocumentKind, LibraryDocument, ReviseDocument, StoreDocumentFile
-from domain.template import StoredFile
 
 router: Final = APIRouter(prefix="/v1/documents", tags=["Documents"])
 
@@ -145,11 +143,12 @@ async def store_file(request: Request, caller: User, id: str, key: Once) -> Resp
     deps, row = deps_of(request), await chattel(request, caller, id)
     data = await _upload(request)
     record = chattel_record(row, await values_of(deps, row))
-    file = await _inspected(request, data)
+    accepted = await _inspected(request, data)
+    file = accepted.file
     if row.file is not None and row.file.sha256 != file.sha256:
         raise DocumentFileAlreadyStored
-    # The blob first: a fact must never name bytes that are not there. A crash here leaves an unused blob.
-    await deps.blobs.put(data)
+    # The blobs first: a fact must never name bytes that are not there. A crash here leaves unused blobs.
+    await deps.files.keep(accepted)
 
     def render(outcome: Outcome) -> Answer:
         at = in_milliseconds(outcome.recorded[-1].receipt.at) if outcome.recorded else record.updated_at
@@ -168,11 +167,10 @@ async def _upload(request: Request) -> bytes:
     return await request.body()
 
 
-async def _inspected(request: Request, data: bytes) -> StoredFile:
-    """What an upload is; raises Failed 400 for what is not a PDF to sign."""
-    settings = deps_of(request).settings
+async def _inspected(request: Request, data: bytes) -> Accepted:
+    """An upload that was looked into; raises Failed 400 for what is not a PDF to sign."""
+    deps = deps_of(request)
     try:
-        found = await inspect_pdf(data, PdfLimits(settings.upload_limit_bytes, settings.upload_limit_pages))
+        return await deps.files.inspect(data, PdfLimits(deps.settings.upload_limit_bytes, deps.settings.upload_limit_pages))
     except UnusablePdf as err:
         raise Failed(400, f"{INVALID_BODY} {err.sentence}") from err
-    return StoredFile(sha256(data).hexdigest(), len(data), found.pages)
