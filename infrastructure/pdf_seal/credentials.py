@@ -3,7 +3,7 @@
 From a PKCS#12 file, or made here on the first run: an authority whose names say that it is for development.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from infrastructure import secrets
 from infrastructure.secrets import SecretError
 
 SealKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+SealPublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 #: RFC 9336. Firefox and pdfsig (NSS) do not know it and want e-mail protection.
 DOCUMENT_SIGNING: Final = ObjectIdentifier("1.3.6.1.5.5.7.3.36")
@@ -40,29 +41,38 @@ _DEVELOPMENT_LIFETIME: Final = timedelta(days=3650)
 _BEFORE: Final = timedelta(hours=1)
 _CRL_LIFETIME: Final = timedelta(days=30)
 
+_TRIAL: Final = b"countersign/seal-key-trial/v1"
 _MIN_RSA_BITS: Final = 2048
 _MAX_FILE_BYTES: Final = 1_048_576
 
 
+class KeyUnusable(Exception):
+    """The key does not sign, now or any more; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class SealSigner:
-    """A key in use; `chain` are the certificates from the issuer of `certificate` upwards, with the root or without."""
+    """A key in use; `chain` are the certificates from the issuer of `certificate` upwards, with the root or without.
+
+    `sign` makes the signature of a message with SHA-256: ECDSA, or RSA of PKCS #1 v1.5. It may raise KeyUnusable, and may be
+    called from any thread.
+    """
 
     certificate: Certificate
     chain: tuple[Certificate, ...]
-    _key: SealKey = field(repr=False)
+    sign: Callable[[bytes], bytes] = field(repr=False)
 
-    def sign(self, message: bytes) -> bytes:
-        """The signature of a message with SHA-256: ECDSA, or RSA of PKCS #1 v1.5."""
-        if isinstance(self._key, rsa.RSAPrivateKey):
-            return self._key.sign(message, padding.PKCS1v15(), hashes.SHA256())
-        return self._key.sign(message, ec.ECDSA(hashes.SHA256()))
+    @property
+    def is_rsa(self) -> bool:
+        """RSA, or else ECDSA."""
+        return isinstance(self.certificate.public_key(), rsa.RSAPublicKey)
 
     @property
     def max_signature_bytes(self) -> int:
         """No signature is longer: of RSA that of the modulus, of ECDSA two numbers in DER."""
-        octets = (self._key.key_size + 7) // 8
-        return octets if isinstance(self._key, rsa.RSAPrivateKey) else 2 * octets + 16
+        key = sealing_key_of(self.certificate)
+        octets = (key.key_size + 7) // 8
+        return octets if isinstance(key, rsa.RSAPublicKey) else 2 * octets + 16
 
     def valid_at(self, moment: datetime) -> bool:
         """Whether the certificate is valid at an aware time."""
@@ -96,7 +106,7 @@ def development(folder: Path, now: datetime) -> Development:
         seal.verify_directly_issued_by(root)
     except (ValueError, TypeError, InvalidSignature) as err:
         raise SecretError(f"{folder / _SEAL_FILE} is not by {folder / _AUTHORITY_FILE}; remove it, and another is made") from err
-    return Development(_checked(SealSigner(seal, (root,), key), str(folder / _SEAL_FILE)), root, root_key)
+    return Development(checked(SealSigner(seal, (root,), _signing(key)), str(folder / _SEAL_FILE)), root, root_key)
 
 
 def from_pkcs12(path: Path, password: str | None) -> SealSigner:
@@ -115,7 +125,7 @@ def from_pkcs12(path: Path, password: str | None) -> SealSigner:
         raise SecretError(f"{path} must hold a certificate and its private key, RSA or of an elliptic curve")
     certificate = held.cert.certificate
     others = [one.certificate for one in held.additional_certs]
-    return _checked(SealSigner(certificate, _upwards(certificate, others), held.key), str(path))
+    return checked(SealSigner(certificate, _upwards(certificate, others), _signing(held.key)), str(path))
 
 
 def path_to_root(signer: SealSigner, known: Sequence[Certificate]) -> tuple[Certificate, ...]:
@@ -152,15 +162,29 @@ def _upwards(certificate: Certificate, others: Sequence[Certificate]) -> tuple[C
     return tuple(chain)
 
 
-def _checked(signer: SealSigner, where: str) -> SealSigner:
-    """What every verifier would refuse later is refused when it is read."""
-    key = signer._key
-    if key.public_key() != signer.certificate.public_key():
-        raise SecretError(f"{where}: the key is not that of the certificate")
-    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < _MIN_RSA_BITS:
+def _signing(key: SealKey) -> Callable[[bytes], bytes]:
+    if isinstance(key, rsa.RSAPrivateKey):
+        return lambda message: key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+    return lambda message: key.sign(message, ec.ECDSA(hashes.SHA256()))
+
+
+def sealing_key_of(certificate: Certificate) -> SealPublicKey:
+    """Its public key; raises SecretError if that is of a kind that does not seal."""
+    key = certificate.public_key()
+    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        raise SecretError(f"the key of {certificate.subject.rfc4514_string()} is neither RSA nor of an elliptic curve")
+    return key
+
+
+def checked(signer: SealSigner, where: str) -> SealSigner:
+    """The signer; raises SecretError for what every verifier would refuse later."""
+    key = sealing_key_of(signer.certificate)
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < _MIN_RSA_BITS:
         raise SecretError(f"{where}: an RSA key of {key.key_size} bits is too short, {_MIN_RSA_BITS} are needed")
-    if isinstance(key, ec.EllipticCurvePrivateKey) and not isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1 | ec.SECP521R1):
+    if isinstance(key, ec.EllipticCurvePublicKey) and not isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1 | ec.SECP521R1):
         raise SecretError(f"{where}: the curve {key.curve.name} is not known to readers of PDF")
+    if not signs_for(signer.sign, signer.certificate):
+        raise SecretError(f"{where}: the key is not that of the certificate")
     try:
         usage = signer.certificate.extensions.get_extension_for_class(KeyUsage).value
     except x509.ExtensionNotFound:
@@ -168,6 +192,21 @@ def _checked(signer: SealSigner, where: str) -> SealSigner:
     if not usage.digital_signature and not usage.content_commitment:
         raise SecretError(f"{where}: the certificate is not for signing documents")
     return signer
+
+
+def signs_for(sign: Callable[[bytes], bytes], certificate: Certificate) -> bool:
+    """Whether a signature that is made for trial is by the key of the certificate; raises KeyUnusable."""
+    made, key = sign(_TRIAL), certificate.public_key()
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(made, _TRIAL, padding.PKCS1v15(), hashes.SHA256())
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(made, _TRIAL, ec.ECDSA(hashes.SHA256()))
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _load_or_make(path: Path, now: datetime, issuer: tuple[Certificate, SealKey] | None) -> tuple[Certificate, SealKey]:

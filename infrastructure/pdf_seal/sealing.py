@@ -14,12 +14,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate
 
-from infrastructure.pdf_seal import signature
-from infrastructure.pdf_seal.credentials import SealSigner
+from infrastructure.pdf_seal.credentials import KeyUnusable, SealSigner
 from infrastructure.pdf_seal.material import Lacking, Revoked, check_material
 from infrastructure.pdf_seal.profile import Obstacle, Profile, SealedPdf, Shortfall
 from infrastructure.pdf_seal.revisions import CannotSeal, Reserved, reserve_seal, reserve_stamp, with_material
 from infrastructure.pdf_seal.revocations import Lists, Revocations
+from infrastructure.pdf_seal.signature import certificates_in, sign
 from infrastructure.trusted_time import Authority, TimeStampRefused
 
 #: For the attributes and their frame, beside certificates and the signature's value.
@@ -50,20 +50,25 @@ async def seal(
     A time stamp that is not to be had, or is not to be believed, leaves a lower profile and never fails the seal.
     """
     if not signer.valid_at(at):
-        raise CannotSeal("the certificate of the seal is not valid at this time")
+        begins, ends = signer.certificate.not_valid_before_utc, signer.certificate.not_valid_after_utc
+        raise CannotSeal(f"the certificate of the seal is valid from {begins.date()} to {ends.date()}, not on {at.date()}")
     reserved = await asyncio.to_thread(reserve_seal, pdf, at, _room(signer, time_source))
-    made = await signature.sign(signer, sha256(reserved.covered()).digest())
+    # In a thread: a key in a token or a module takes its time.
+    try:
+        made = await asyncio.to_thread(sign, signer, sha256(reserved.covered()).digest())
+    except KeyUnusable as err:
+        raise CannotSeal(str(err)) from err
     if time_source is None:
         shortfall = Shortfall(Obstacle.NO_AUTHORITY, "no time-stamping authority is configured")
-        return SealedPdf(reserved.filled(made), Profile.B_B, shortfall)
+        return SealedPdf(reserved.filled(made.der()), Profile.B_B, shortfall)
     try:
-        stamped = await time_source.authority.stamp(signature.value_of(made))
-        whole = signature.with_time_stamp(made, stamped.token)
+        stamped = await time_source.authority.stamp(made.value)
+        whole = made.der(stamped.token)
         content = reserved.filled(whole)
     except (TimeStampRefused, CannotSeal) as err:  # CannotSeal: a token that is too large
-        return SealedPdf(reserved.filled(made), Profile.B_B, Shortfall(Obstacle.NOT_STAMPED, str(err)))
+        return SealedPdf(reserved.filled(made.der()), Profile.B_B, Shortfall(Obstacle.NOT_STAMPED, str(err)))
     chain = [each.public_bytes(Encoding.DER) for each in (*signer.chain, *roots, *time_source.anchors)]
-    certificates = list(dict.fromkeys(signature.certificates_in((whole, stamped.token)) + chain))
+    certificates = list(dict.fromkeys(certificates_in((whole, stamped.token)) + chain))
     found = await _lists(certificates, revocations)
     lists = found.ders
     try:
