@@ -40,7 +40,7 @@ class Accepted:
     @property
     def file(self) -> StoredFile:
         """What a fact says of it."""
-        return StoredFile(self.sha256, len(self.data), self.pages)
+        return StoredFile(self.sha256, len(self.data), self.pages, self.normalised_sha256)
 
 
 @dataclass(frozen=True, slots=True)
