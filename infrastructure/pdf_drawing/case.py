@@ -6,9 +6,15 @@ What was observed has its source, what was not has a reason, and nothing stands 
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from zoneinfo import ZoneInfo
 
-from infrastructure.pdf_drawing.drawn_image import DrawnImage
+
+class Paper(Enum):
+    """Width and height in points."""
+
+    A4 = (595.276, 841.89)
+    LETTER = (612.0, 792.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class CaseDocument:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """One participant. `drawn` is the signature as it was drawn, `outcome` one word or two: "Signed"."""
+    """One participant. `drawn` is the signature as it was drawn, a PNG or JPEG, `outcome` one word or two: "Signed"."""
 
     name: str
     email: Told
@@ -67,7 +73,7 @@ class Signer:
     consent_text: Told
     ended: Told
     reason: Told | None = None
-    drawn: DrawnImage | None = None
+    drawn: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,10 @@ class CaseSeal:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A closed envelope. `made` is when the certificate is made, `zone` the envelope's, `offline` how to verify, step by step."""
+    """A closed envelope. `made` is when the certificate is made, `zone` the envelope's, `offline` how to verify, step by step.
+
+    `test` says that it is of no effect.
+    """
 
     envelope: str
     subject: str
@@ -135,3 +144,4 @@ class Case:
     url: str
     offline: tuple[str, ...]
     made: datetime
+    test: bool = False

@@ -13,12 +13,15 @@ from pikepdf.models.metadata import encode_pdf_date
 from reportlab.pdfgen.canvas import Canvas
 
 from infrastructure.pdf_drawing import lettering
-from infrastructure.pdf_drawing.case import Absent, Case, CaseEvent, Known, Signer, Timed, Told
+from infrastructure.pdf_drawing.case import Absent, Case, CaseEvent, Known, Paper, Signer, Timed, Told
+from infrastructure.pdf_drawing.drawn_image import read_drawn_image
 from infrastructure.pdf_drawing.lettering import Face
 from infrastructure.pdf_drawing.paper import (
     ACCENT,
     GREY,
-    Paper,
+    HEADING,
+    TEST,
+    WARNING,
     Rows,
     Sheets,
     Style,
@@ -31,7 +34,7 @@ from infrastructure.pdf_drawing.paper import (
 )
 
 _TITLE: Final = Style(Face.BOLD, 18, ACCENT)
-_HEADING: Final = Style(Face.BOLD, 9.5, ACCENT)
+_TEST: Final = Style(Face.BOLD, 11, WARNING)
 _NAME: Final = Style(Face.BOLD, 9)
 _STRONG: Final = Style(Face.BOLD)
 _PLAIN: Final = Style()
@@ -51,18 +54,20 @@ Pair = tuple[str, Told]
 
 
 def certificate(case: Case, paper: Paper = Paper.A4) -> bytes:
-    """The certificate as a PDF; the same case gives the same bytes."""
-    sheets = Sheets(paper)
-    sheets.add(_head(case, paper.across))
-    for title, parts in _sections(case, paper.across):
-        heading = gap(9) + text(title, _HEADING, paper.across) + gap(2) + rule(paper.across, ACCENT, 0.8) + gap(5)
+    """The certificate as a PDF; the same case gives the same bytes. Raises ImageRefused."""
+    sheets = Sheets(paper.value)
+    across = sheets.across
+    sheets.add(_head(case, across))
+    for title, parts in _sections(case, across):
+        heading = gap(9) + text(title, HEADING, across) + gap(2) + rule(across, ACCENT, 0.8) + gap(5)
         for part in parts:
             # A heading never stands alone at the end of a page.
             sheets.add(heading + part)
             heading = ()
     out = BytesIO()
     canvas = Canvas(out, invariant=1, pageCompression=1, initialFontName=lettering.font(Face.PLAIN))  # type: ignore[arg-type]  # a name; typed as a number
-    sheets.paint(canvas, lambda page, pages: f"Certificate of completion  ·  envelope {case.envelope}  ·  page {page} of {pages}")
+    name = f"Certificate of completion  ·  envelope {case.envelope}" + (f"  ·  {TEST}" if case.test else "")
+    sheets.paint(canvas, lambda page, pages: f"{name}  ·  page {page} of {pages}")
     canvas.save()
     return _described(out.getvalue(), case)
 
@@ -96,7 +101,8 @@ def _head(case: Case, across: float) -> Rows:
         ("Time zone", Known(f"{case.zone.key}; every time is UTC, with that of this zone in small")),
         ("Certificate made", Timed(case.made)),
     ]
-    told = text("Certificate of completion", _TITLE, left) + gap(8) + _pairs(pairs, left, case)
+    title = text("Certificate of completion", _TITLE, left) + (text(TEST, _TEST, left) if case.test else ()) + gap(8)
+    told = title + _pairs(pairs, left, case)
     code = qr_code(case.url, _QR) + text("Verify this envelope:", _SMALL, _QR) + text(case.url, _SMALL, _QR)
     return beside([(0, told), (left + _GUTTER, code)])
 
@@ -155,7 +161,10 @@ def _signer(signer: Signer, across: float, case: Case) -> Rows:
     right = _pairs(when, half, case, _NARROW_LABEL_WIDTH)
     if signer.drawn is not None:
         right += gap(3) + beside(
-            [(0, text("As drawn", _LABEL, _NARROW_LABEL_WIDTH)), (_NARROW_LABEL_WIDTH, image(signer.drawn, *_SIGNATURE))]
+            [
+                (0, text("As drawn", _LABEL, _NARROW_LABEL_WIDTH)),
+                (_NARROW_LABEL_WIDTH, image(read_drawn_image(signer.drawn), *_SIGNATURE)),
+            ]
         )
     name = text(signer.name, _NAME, across, (f"{signer.role}  ·  {signer.outcome}" if signer.role else signer.outcome, _LABEL))
     columns = beside([(0, _pairs(who, half, case, _NARROW_LABEL_WIDTH)), (half + _GUTTER, right)])

@@ -1,44 +1,23 @@
-"""A signature that somebody drew: an image that is looked at before it goes into a document."""
+"""A signature that somebody drew: an image that is looked at before it goes into a document.
+
+To be run where the image can harm nobody: only the limited process decodes one.
+"""
 
 import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from io import BytesIO
 from typing import Final, cast
 
 from PIL import Image, ImageOps
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
 
-#: What the signing surfaces accept, and far more than a signature needs.
-MAX_BYTES: Final = 512 * 1024
-MAX_PIXELS: Final = 4_000_000
+from infrastructure.pdf_drawing.image_refusal import MAX_BYTES, MAX_PIXELS, ImageFault, ImageRefused
 
 #: On white paper, the difference of the darkest and the lightest point (of 255) that a person still sees.
 _SEEN: Final = 24
-
-
-class ImageFault(StrEnum):
-    """Why an image is refused."""
-
-    TOO_LARGE = "image-too-large"
-    NOT_AN_IMAGE = "not-an-image"
-    BLANK = "image-blank"
-
-
-SENTENCES: Final = {
-    ImageFault.TOO_LARGE: f"The image of a signature may have {MAX_BYTES:,} bytes and {MAX_PIXELS:,} points; draw it smaller.",
-    ImageFault.NOT_AN_IMAGE: "The image of a signature must be a whole PNG or JPEG.",
-    ImageFault.BLANK: "The image of a signature shows nothing: all of it has one colour.",
-}
-
-
-class ImageRefused(ValueError):
-    """The bytes are no image that can stand as a signature."""
-
-    def __init__(self, code: ImageFault) -> None:
-        self.code = code
-        super().__init__(SENTENCES[code])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +59,10 @@ def read_drawn_image(data: bytes) -> DrawnImage:
     if all(most - least < _SEEN for least, most in shades):
         raise ImageRefused(ImageFault.BLANK)
     return DrawnImage(upright.width, upright.height, upright.tobytes())
+
+
+def put_image(canvas: Canvas, image: DrawnImage, corner: tuple[float, float], room: tuple[float, float]) -> None:
+    """An image as large as fits `room` points above and right of `corner`, its proportions kept, at the left and bottom."""
+    scale = min(room[0] / image.width, room[1] / image.height)
+    picture = ImageReader(Image.frombytes("RGBA", (image.width, image.height), image.rgba))
+    canvas.drawImage(picture, *corner, width=image.width * scale, height=image.height * scale, mask="auto")

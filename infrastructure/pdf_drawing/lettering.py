@@ -9,17 +9,19 @@ times as large: neither is drawn, rather than drawn wrong.
 """
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 
-_FOLDER: Final = Path(__file__).with_name("typefaces")
+#: Where the typefaces lie.
+FOLDER: Final = Path(__file__).with_name("typefaces")
 
 #: Lines of a text stand this many times their size apart.
 LEADING: Final = 1.2
@@ -30,6 +32,8 @@ DESCENT: Final = 0.27
 
 #: Sizes are tried in steps of this many points.
 _STEP: Final = 0.5
+
+_ELLIPSIS: Final = "…"
 
 #: Accents, which the typefaces place by themselves. The marks of other scripts need to be placed by their letter.
 _ACCENTS: Final = range(0x0300, 0x0370)
@@ -60,7 +64,7 @@ class Fitted:
 @cache
 def _widths(face: Face) -> Mapping[str, float]:
     """The letters that a typeface has, with their widths at a size of one point."""
-    font = TTFont(face, str(_FOLDER / f"{face}.ttf"))
+    font = TTFont(face, str(FOLDER / f"{face}.ttf"))
     pdfmetrics.registerFont(font)
     letters = (chr(code) for code, glyph in font.face.charToGlyph.items() if glyph)
     return {letter: font.face.charWidths[ord(letter)] / 1000 for letter in letters}
@@ -109,23 +113,23 @@ def composed(text: str) -> str:
 def spelled_out(text: str, face: Face = Face.PLAIN) -> str:
     """One line in which what cannot be drawn is told by its number in Unicode: `⟨U+674E U+7AF9⟩`.
 
-    For a certificate, which names people whatever their script. The brackets themselves are spelled
-    out too, so nobody can be called what another is written as.
+    So people are named whatever their script. The brackets themselves are spelled out too, so nobody can be
+    called what another is written as.
     """
+    return _spelled(" ".join(composed(text).split()), face)
+
+
+def drawable(text: str, face: Face = Face.PLAIN) -> str:
+    """The same in the lines that a text has, without what is empty around them."""
+    return "\n".join(_spelled(line, face) for line in composed(text).strip().split("\n"))
+
+
+def _spelled(line: str, face: Face) -> str:
     parts: list[str] = []
-    run: list[str] = []
-    for character in " ".join(composed(text).split()) + "\n":
-        if character not in "⟨⟩\n" and _is_drawable(character, face):
-            parts += _bracketed(run)
-            run = []
-            parts.append(character)
-        elif character != "\n":
-            run.append(f"U+{ord(character):04X}")
-    return "".join(parts + _bracketed(run))
-
-
-def _bracketed(run: list[str]) -> list[str]:
-    return [f"⟨{' '.join(run)}⟩"] if run else []
+    for drawn, run in groupby(line, lambda character: character not in "⟨⟩" and _is_drawable(character, face)):
+        letters = "".join(run)
+        parts.append(letters if drawn else f"⟨{' '.join(f'U+{ord(letter):04X}' for letter in letters)}⟩")
+    return "".join(parts)
 
 
 def lines(text: str, face: Face, size: float, across: float, *, breaking: bool) -> tuple[str, ...] | None:
@@ -135,37 +139,47 @@ def lines(text: str, face: Face, size: float, across: float, *, breaking: bool) 
     None means that not even one letter fits.
     """
     found: list[str] = []
+    space = width(" ", face, size)
     for paragraph in text.split("\n"):
-        line = ""
+        line, used = "", 0.0
         for word in paragraph.split(" "):
-            longer = f"{line} {word}" if line else word
-            if width(longer, face, size) <= across:
-                line = longer
+            more = width(word, face, size)
+            if used + space * bool(line) + more <= across:
+                used += space * bool(line) + more
+                line = f"{line} {word}" if line else word
                 continue
             if line:
                 found.append(line)
-            pieces = list(_pieces(word, face, size, across)) if breaking else [word]
-            if any(width(piece, face, size) > across for piece in pieces):
+            pieces = _pieces(word, face, size, across)
+            if pieces is None or (len(pieces) > 1 and not breaking):
                 return None
             found += pieces[:-1]
-            line = pieces[-1] if pieces else ""
+            line, used = pieces[-1], width(pieces[-1], face, size)
         found.append(line)
     return tuple(found)
 
 
-def _pieces(word: str, face: Face, size: float, across: float) -> Iterator[str]:
-    piece = ""
-    for character in word:
-        if piece and width(piece + character, face, size) > across:
-            yield piece
-            piece = ""
-        piece += character
-    if piece:
-        yield piece
+def _pieces(word: str, face: Face, size: float, across: float) -> list[str] | None:
+    """A word, as many letters in each piece as fit; None where one letter does not."""
+    pieces = [""]
+    used = 0.0
+    for letter in word:
+        more = width(letter, face, size)
+        if more > across:
+            return None
+        if used + more > across:
+            pieces.append("")
+            used = 0.0
+        pieces[-1] += letter
+        used += more
+    return pieces
 
 
 def fit(text: str, face: Face, across: float, down: float, most: float, least: float) -> Fitted | None:
     """The largest size from `most` to `least` points at which the text fits a box, words whole if that can be; None if none does."""
+    room = _room(down, least)
+    if text.count("\n") >= room or width("".join(text.split()), face, least) > across * room:
+        return None  # known at once, however long the text is
     for breaking in (False, True):
         size = most
         while size >= least:
@@ -174,6 +188,23 @@ def fit(text: str, face: Face, across: float, down: float, most: float, least: f
                 return Fitted(size, found)
             size -= _STEP
     return None
+
+
+def shorten(text: str, face: Face, across: float, down: float, most: float, least: float) -> Fitted:
+    """As `fit`; where nothing fits, as much as does at the least size, ended by an ellipsis, in smaller letters if need be."""
+    if found := fit(text, face, across, down, most, least):
+        return found
+    size = min(least, across / width(_ELLIPSIS, face, 1), down / height(1, 1))
+    kept = (lines(text, face, size, across, breaking=True) or ("",))[: _room(down, size)]
+    last = kept[-1]
+    while last and width(last + _ELLIPSIS, face, size) > across:
+        last = last[:-1]
+    return Fitted(size, (*kept[:-1], last.rstrip() + _ELLIPSIS))
+
+
+def _room(down: float, size: float) -> int:
+    """How many lines fit, at least one; a hair more than fits counts, as the lines are measured again."""
+    return int((down / size - ASCENT - DESCENT) / LEADING + 1e-9) + 1
 
 
 def height(count: int, size: float) -> float:

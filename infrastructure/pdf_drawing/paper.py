@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from itertools import groupby
 from typing import Final
 
@@ -10,8 +9,7 @@ import segno
 from reportlab.pdfgen.canvas import Canvas
 
 from infrastructure.pdf_drawing import lettering
-from infrastructure.pdf_drawing.drawn_image import DrawnImage
-from infrastructure.pdf_drawing.executing import put_image
+from infrastructure.pdf_drawing.drawn_image import DrawnImage, put_image
 from infrastructure.pdf_drawing.lettering import Face
 
 Colour = tuple[float, float, float]
@@ -20,6 +18,10 @@ INK: Final[Colour] = (0.09, 0.11, 0.15)
 GREY: Final[Colour] = (0.42, 0.45, 0.50)
 ACCENT: Final[Colour] = (0.06, 0.22, 0.45)
 HAIR: Final[Colour] = (0.80, 0.82, 0.85)
+WARNING: Final[Colour] = (0.72, 0.11, 0.11)
+
+#: What stands on all that comes from the test mode.
+TEST: Final = "Test, without effect"
 
 #: Points.
 MARGIN: Final = 45.0
@@ -29,18 +31,6 @@ FOOT: Final = 34.0
 _QUIET: Final = 4
 
 
-class Paper(Enum):
-    """Width and height in points."""
-
-    A4 = (595.276, 841.89)
-    LETTER = (612.0, 792.0)
-
-    @property
-    def across(self) -> float:
-        """Between the margins."""
-        return self.value[0] - 2 * MARGIN
-
-
 @dataclass(frozen=True, slots=True)
 class Style:
     """How a text looks; the size is in points."""
@@ -48,6 +38,9 @@ class Style:
     face: Face = Face.PLAIN
     size: float = 7.5
     colour: Colour = INK
+
+
+HEADING: Final = Style(Face.BOLD, 9.5, ACCENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +151,21 @@ def paint_rows(canvas: Canvas, rows: Rows, left: float, top: float) -> None:
 
 
 class Sheets:
-    """Pages that are filled from the top."""
+    """Pages of a width and height in points that are filled from the top."""
 
-    def __init__(self, paper: Paper) -> None:
-        self._paper = paper
+    def __init__(self, size: tuple[float, float]) -> None:
+        self._size = size
         self._pages: list[list[Row]] = [[]]
         self._left = self._room
 
     @property
+    def across(self) -> float:
+        """Between the margins."""
+        return self._size[0] - 2 * MARGIN
+
+    @property
     def _room(self) -> float:
-        return self._paper.value[1] - 2 * MARGIN - FOOT / 2
+        return self._size[1] - 2 * MARGIN - FOOT / 2
 
     def add(self, rows: Rows) -> None:
         """Sets rows on one page where they fit one; else as many as fit, and the rest on the next."""
@@ -183,12 +181,13 @@ class Sheets:
         self._pages.append([])
         self._left = self._room
 
-    def paint(self, canvas: Canvas, foot: Callable[[int, int], str]) -> None:
-        """Paints all pages; `foot` gives the line under each by its number and how many there are."""
-        canvas.setPageSize(self._paper.value)
+    def paint(self, canvas: Canvas, foot: Callable[[int, int], str] | None = None, scale: float = 1.0) -> None:
+        """Paints all pages, `scale` times as large; `foot` gives the line under each by its number and how many there are."""
+        canvas.setPageSize((self._size[0] * scale, self._size[1] * scale))
         for number, rows in enumerate(self._pages, 1):
-            paint_rows(canvas, tuple(rows), MARGIN, self._paper.value[1] - MARGIN)
-            across = self._paper.across
-            line = text(foot(number, len(self._pages)), Style(size=6, colour=GREY), across)
-            paint_rows(canvas, rule(across) + gap(3) + line, MARGIN, FOOT)
+            canvas.scale(scale, scale)
+            paint_rows(canvas, tuple(rows), MARGIN, self._size[1] - MARGIN)
+            if foot:
+                line = text(foot(number, len(self._pages)), Style(size=6, colour=GREY), self.across)
+                paint_rows(canvas, rule(self.across) + gap(3) + line, MARGIN, FOOT)
             canvas.showPage()

@@ -23,12 +23,12 @@ from infrastructure.pdf_drawing.case import (
     CaseHead,
     CaseSeal,
     Known,
+    Paper,
     Signer,
     Timed,
 )
 from infrastructure.pdf_drawing.certificate import certificate
-from infrastructure.pdf_drawing.drawn_image import read_drawn_image
-from infrastructure.pdf_drawing.paper import MARGIN, Paper
+from infrastructure.pdf_drawing.paper import MARGIN
 
 AT: Final = datetime(2026, 11, 21, 23, 25, 3, 123456, tzinfo=UTC)
 ENVELOPE: Final = "0192b1c4-5d7e-7c3a-9f10-1234567890ab"
@@ -67,7 +67,7 @@ def signer(number: int) -> Signer:
         consent_text=Known(f"version 3, {digest('consent')}"),
         ended=Timed(AT + timedelta(minutes=number)),
         reason=Known("The price is not what we agreed on.") if number == 3 else None,
-        drawn=read_drawn_image(signature()),
+        drawn=signature(),
     )
 
 

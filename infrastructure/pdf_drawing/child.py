@@ -1,0 +1,75 @@
+"""Draws what one order asks for, alone in a process with limits. Run as a file.
+
+The order (`order.py`) is on standard input. Standard output gets the PDF or PNG, or one line of JSON: why nothing was
+drawn (`code`, `block`, `data`), or what is wrong with an image (`image`). Whatever else happens, the parent sees as the end of
+the process.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import assert_never
+
+# The parent gives no folder of ours away; this file knows where it lies.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from infrastructure.pdf_child import limit
+from infrastructure.pdf_drawing.blocks import DrawingRefused, Fault
+from infrastructure.pdf_drawing.image_refusal import ImageRefused
+from infrastructure.pdf_drawing.order import CheckImage, DrawCertificate, Execute, Order, Preview, decode
+
+
+def main() -> None:
+    """Reads the order, writes the answer."""
+    limit()
+    order = decode(sys.stdin.buffer)
+    try:
+        answer = _answer(order)
+    except DrawingRefused as err:
+        answer = _refusal(err)
+    except MemoryError:
+        answer = _refusal(DrawingRefused(Fault.TOO_COMPLEX))
+    sys.stdout.buffer.write(answer)
+    sys.stdout.flush()
+    # Nothing here needs tidying up, and taking a large document apart costs time.
+    os._exit(0)
+
+
+def _refusal(refused: DrawingRefused) -> bytes:
+    return json.dumps({"code": refused.code, "block": refused.block, "data": refused.data}).encode()
+
+
+def _answer(order: Order) -> bytes:
+    # Each loads what it needs, which takes longer than to draw it.
+    match order:
+        case Execute(pdf, blocks, foot, signatures):
+            from infrastructure.pdf_drawing.executing import execute
+
+            return execute(pdf, blocks, foot, signatures)
+        case DrawCertificate(case, paper):
+            from infrastructure.pdf_drawing.certificate import certificate
+
+            return certificate(case, paper)
+        case Preview(pdf, page, boxes, width_pixels):
+            from infrastructure.pdf_drawing.previewing import picture
+
+            return picture(pdf, page, boxes, width_pixels)
+        case CheckImage(image):
+            return _fault_of(image)
+        case _ as never:
+            assert_never(never)
+
+
+def _fault_of(image: bytes) -> bytes:
+    from infrastructure.pdf_drawing.drawn_image import read_drawn_image
+
+    try:
+        read_drawn_image(image)
+    except ImageRefused as err:
+        return json.dumps({"image": err.code}).encode()
+    return json.dumps({"image": None}).encode()
+
+
+if __name__ == "__main__":
+    main()
