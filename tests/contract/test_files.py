@@ -80,7 +80,8 @@ class Place:
         state = await self.deps.ledger.state(Template, self.template)
         assert state is not None
         file = state.versions[version].file
-        assert file is not None and file.normalised_sha256 is not None
+        assert file is not None
+        assert file.normalised_sha256 is not None
         return {file.sha256, file.normalised_sha256}
 
     def kept(self) -> set[str]:
