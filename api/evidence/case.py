@@ -6,15 +6,13 @@ from typing import Final, assert_never
 from uuid import UUID
 
 from api.report import Case, Disclosed, Erased, FileState, Happened, Seal, Shown, Stamp, Withheld
-from domain.entry import EntryError, decode
-from domain.envelope import EnvelopeFact
+from domain.entry import EntryError
 from domain.note import Signature, parse_note, parse_signature
-from domain.signing import SigningFact
 from infrastructure import bundle_lines
 from infrastructure.bundle_lines import DisclosureLine, EntryLine
 from infrastructure.bundling import Anchors
-from infrastructure.codec import CodecError, decode_fact
 from infrastructure.sealed import StoredCheckpoint
+from infrastructure.telling import happened as telling
 from projections.timeline import DamagedEntry
 
 #: A cosignature begins with its time (C2SP tlog-cosignature).
@@ -24,15 +22,9 @@ _TIME_BYTES: Final = 8
 def happened(line: EntryLine) -> Happened:
     """An entry with its fact; raises DamagedEntry for bytes that are none."""
     try:
-        entry = decode(line.raw)
+        return telling.happened(line.position, line.leaf, line.raw)
     except EntryError as err:
         raise DamagedEntry(line.position, str(err)) from err
-    try:
-        fact = decode_fact(entry.type, entry.data, entry.personal)
-    except CodecError:
-        fact = None
-    known = fact if isinstance(fact, EnvelopeFact | SigningFact) else None
-    return Happened(line.position, line.leaf, entry, known)
 
 
 def _personal(entries: Sequence[Happened], lines: Sequence[DisclosureLine]) -> Mapping[str, Shown]:

@@ -4,10 +4,11 @@ It is written from the bundle's own content and nothing else, so the same bundle
 absent here too, and each absence is said.
 """
 
-from api.report.case import Case, File, FileState, Happened, Seal, Stamp, named_files
+from api.report.case import Case, File, FileState, Seal, Stamp, named_files
 from api.report.page import html, text
 from api.report.sections import page_of
-from api.report.words import Disclosed, Erased, Shown, Withheld
+from infrastructure.telling.happened import Happened
+from infrastructure.telling.personal import Disclosed, Erased, Shown, Withheld
 
 __all__ = [
     "Case",

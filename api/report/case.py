@@ -6,28 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from api.report.words import Disclosed, Shown, Wording
-from domain.entry import Entry
-from domain.envelope import (
-    CertificateIssued,
-    Document,
-    DocumentAdded,
-    DocumentExecuted,
-    EnvelopeCreated,
-    EnvelopeFact,
-    ParticipantAdded,
-)
-from domain.signing import ProcessCreated, SigningFact
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """An entry with its place in the log, its leaf hash (32 bytes) and its fact; None for a type that is not known here."""
-
-    position: int
-    leaf: bytes
-    entry: Entry
-    fact: EnvelopeFact | SigningFact | None
+from domain.envelope import CertificateIssued, DocumentExecuted, EnvelopeCreated
+from domain.signing import ProcessCreated
+from infrastructure.telling.happened import Happened, created_of, documents_of, participants_of, processes_of
+from infrastructure.telling.personal import Shown
+from infrastructure.telling.wording import Wording, wording_of
 
 
 class FileState(StrEnum):
@@ -75,17 +58,6 @@ class File:
     pages: int | None
 
 
-def documents_of(happened: Sequence[Happened]) -> dict[UUID, Document]:
-    """The documents to sign, by id."""
-    found: list[Document] = []
-    for each in happened:
-        if isinstance(each.fact, EnvelopeCreated):
-            found += each.fact.documents
-        elif isinstance(each.fact, DocumentAdded):
-            found.append(each.fact.document)
-    return {document.id: document for document in found}
-
-
 def named_files(happened: Sequence[Happened]) -> list[File]:
     """Every file that the facts name."""
     found = [File(Role.ORIGINAL, id, document.sha256, document.pages) for id, document in documents_of(happened).items()]
@@ -118,7 +90,7 @@ class Case:
 
     @property
     def created(self) -> EnvelopeCreated | None:
-        return next((each.fact for each in self.happened if isinstance(each.fact, EnvelopeCreated)), None)
+        return created_of(self.happened)
 
     @property
     def last(self) -> int:
@@ -127,37 +99,12 @@ class Case:
 
     def processes(self) -> dict[UUID, ProcessCreated]:
         """The signings in the bundle by participant."""
-        return {each.entry.stream: each.fact for each in self.happened if isinstance(each.fact, ProcessCreated)}
+        return processes_of(self.happened)
 
     def participants(self) -> dict[UUID, int]:
         """The places of all participants of the envelope, counted from 1, by participant."""
-        found: list[UUID] = []
-        for each in self.happened:
-            if isinstance(each.fact, EnvelopeCreated):
-                found += [slot.participant for slot in each.fact.participants]
-            elif isinstance(each.fact, ParticipantAdded):
-                found.append(each.fact.slot.participant)
-        return {who: place for place, who in enumerate(found, 1)}
+        return participants_of(self.happened)
 
     def wording(self) -> Wording:
-        """How participants and documents are called: as they are disclosed, and by their place where that does not tell."""
-        nameless = Wording(self.personal, {}, {})
-        titles = {
-            id: f"Document {number}" if document.title is None else f"Document {number} ({nameless.value(document.title)})"
-            for number, (id, document) in enumerate(documents_of(self.happened).items(), 1)
-        }
-        disclosed = {
-            who: nameless.value(process.name)
-            for who, process in self.processes().items()
-            if isinstance(self.personal.get(process.name.commitment), Disclosed)
-        }
-        names = list(disclosed.values())
-        called = {
-            who: f"Participant {place}"
-            if (name := disclosed.get(who)) is None
-            else name
-            if names.count(name) == 1
-            else f"{name} (participant {place})"
-            for who, place in self.participants().items()
-        }
-        return Wording(self.personal, called, titles)
+        """How participants and documents are called."""
+        return wording_of(self.happened, self.personal)

@@ -1,17 +1,17 @@
 """The report's sections: what this is, who took part, what was signed, what happened, what is shown, how to verify it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final, assert_never
 from uuid import UUID
 
-from api.report.case import Case, File, FileState, Happened, Role, named_files
+from api.report.case import Case, File, FileState, Role, named_files
 from api.report.page import Block, Code, Page, Paragraph, Section, Table, Terms
-from api.report.words import Disclosed, Erased, Withheld, Wording, moment
-from domain import envelope as envelopes
-from domain import signing as signings
 from domain.actor import Mode, Provenance
-from domain.envelope import EnvelopeFact, EnvelopeStatus
-from domain.signing import ProcessCreated, SigningFact, SigningStatus
+from domain.signing import ProcessCreated
+from infrastructure.telling.happened import Happened, envelope_status, signing_status
+from infrastructure.telling.personal import Disclosed, Erased, Withheld, moment
+from infrastructure.telling.sentences import sentence
+from infrastructure.telling.wording import Wording
 
 #: What each personal value of a signing's first entry is called.
 _PERSON: Final = (("E-mail address", "email"), ("Phone number", "phone"), ("Document number", "document_number"))
@@ -51,39 +51,12 @@ def _about(case: Case, wording: Wording) -> Iterator[Block]:
         texts = (("Subject", created.subject), ("Message", created.message), ("Metadata", created.metadata))
         rows += [(name, wording.value(value)) for name, value in texts if value is not None]
     rows += [
-        ("Outcome", f"{_outcome(case)}, as of position {last.position}"),
+        ("Outcome", f"the envelope is {envelope_status(case.happened)}, as of position {last.position}"),
         ("Entries", f"{len(case.happened)}, at positions {first.position} to {last.position} of the ledger"),
         ("First and last", f"{moment(first.entry.at)}\n{moment(last.entry.at)}"),
         ("Checkpoint", f"{_position(case.seal.size)}, signed at {moment(case.seal.at)} by the server's clock"),
     ]
     yield Terms(rows)
-
-
-def _outcome(case: Case) -> str:
-    """Where the envelope stands by its own facts."""
-    status = EnvelopeStatus.DRAFT
-    for each in case.happened:
-        status = _ENVELOPE_STATUS.get(type(each.fact), status)
-    return f"the envelope is {status.value}"
-
-
-_ENVELOPE_STATUS: Final[Mapping[type[object], EnvelopeStatus]] = {
-    envelopes.EnvelopeSent: EnvelopeStatus.SENT,
-    envelopes.EnvelopeCompleted: EnvelopeStatus.COMPLETED,
-    envelopes.EnvelopeDeclined: EnvelopeStatus.DECLINED,
-    envelopes.EnvelopeCancelled: EnvelopeStatus.CANCELLED,
-    envelopes.EnvelopeExpired: EnvelopeStatus.EXPIRED,
-    envelopes.EnvelopeFailed: EnvelopeStatus.FAILED,
-}
-_SIGNING_STATUS: Final[Mapping[type[object], SigningStatus]] = {
-    signings.Invited: SigningStatus.INVITED,
-    signings.Started: SigningStatus.STARTED,
-    signings.SigningCompleted: SigningStatus.COMPLETED,
-    signings.SigningDeclined: SigningStatus.DECLINED,
-    signings.SigningFailed: SigningStatus.FAILED,
-    signings.SigningCancelled: SigningStatus.CANCELLED,
-    signings.SigningExpired: SigningStatus.EXPIRED,
-}
 
 
 def _people(case: Case, wording: Wording) -> Iterator[Block]:
@@ -114,11 +87,7 @@ def _person(case: Case, wording: Wording, who: UUID, process: ProcessCreated) ->
         yield "Role", process.role
     yield "Id", Code(str(who))
     yield "Number in the order", str(process.number)
-    status = SigningStatus.CREATED
-    for each in case.happened:
-        if each.entry.stream == who:
-            status = _SIGNING_STATUS.get(type(each.fact), status)
-    yield "Outcome", status.value
+    yield "Outcome", signing_status(case.happened, who)
 
 
 def _documents(case: Case, wording: Wording) -> Iterator[Block]:
@@ -165,12 +134,7 @@ def _when(each: Happened) -> str:
 
 
 def _what(each: Happened, wording: Wording) -> str:
-    fact = each.fact
-    if isinstance(fact, EnvelopeFact):
-        return wording.of_envelope(fact)
-    if isinstance(fact, SigningFact):
-        return wording.of_signing(each.entry.stream, fact)
-    return f"An entry of the type {each.entry.type}, which this report has no words for."
+    return sentence(each, wording) or f"An entry of the type {each.entry.type}, which this report has no words for."
 
 
 def _how(each: Happened, wording: Wording) -> str:
@@ -238,7 +202,7 @@ def _personal(case: Case) -> str:
     found = [case.personal.get(commitment) for each in case.happened for commitment in each.entry.personal.values()]
     disclosed = sum(isinstance(each, Disclosed) for each in found)
     withheld = sum(isinstance(each, Withheld) for each in found)
-    erased = sorted({each.position for each in found if isinstance(each, Erased)})
+    erased = sorted({each.position for each in found if isinstance(each, Erased) and each.position is not None})
     gone = sum(isinstance(each, Erased) for each in found)
     lines = [f"{disclosed} disclosed, {withheld} withheld, {gone} erased, {len(found) - disclosed - withheld - gone} missing."]
     if erased:
