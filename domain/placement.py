@@ -55,6 +55,24 @@ def box_of_percentages(page: PageSize, x: Decimal, y: Decimal, width: Decimal, h
     return Box(left, top, right - left, bottom - top)
 
 
+def box_at_text(page: PageSize, corner: tuple[int, int], asked: tuple[int | None, int | None], usual: tuple[int, int]) -> Box:
+    """The box at a corner that follows from a text's, in thousandths of a point, of the width and height asked for.
+
+    What was asked for may leave the page, which is for the caller to refuse. Where nothing was, the usual length is taken,
+    and moved and cut as far as it takes to be on the page.
+    """
+    left, width = _reach(corner[0], asked[0], usual[0], page.width_millipoints)
+    top, height = _reach(corner[1], asked[1], usual[1], page.height_millipoints)
+    return Box(left, top, width, height)
+
+
+def _reach(start: int, asked: int | None, usual: int, whole: int) -> tuple[int, int]:
+    if asked is not None:
+        return start, asked
+    length = min(usual, whole)
+    return min(start, whole - length), length
+
+
 def _span(start: Decimal, length: Decimal, whole_millipoints: int, names: str) -> tuple[int, int]:
     if not (start.is_finite() and length.is_finite()):
         raise PlacementError(f"{names} must be numbers")

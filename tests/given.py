@@ -31,6 +31,7 @@ from domain.personal import Personal, Subject, SubjectKind, conceal
 from domain.signing import (
     Channel,
     DocumentReference,
+    FieldValue,
     Invitation,
     OpenSession,
     ProcessCreated,
@@ -183,8 +184,10 @@ def add_participant(place: int, number: int, *pdfs: int, person: int | None = No
     return AddParticipant(ENVELOPE, slot, process(slot, place if person is None else person, **settings))
 
 
-def placed(number: int, pdf: int = 0, page: int = 1) -> PlacedField:
-    return PlacedField(who(number), document(pdf).id, FieldType.SIGNATURE, page, 0, 0, 1, 1, required=True)
+def placed(
+    number: int, pdf: int = 0, page: int = 1, type: FieldType = FieldType.SIGNATURE, *, required: bool = True
+) -> PlacedField:
+    return PlacedField(who(number), document(pdf).id, type, page, 0, 0, 1, 1, required=required)
 
 
 def session(number: int, expires_at: datetime) -> Session:
@@ -199,10 +202,11 @@ def view(number: int, pdf: int = 0, token: SessionToken | None = None) -> ViewDo
     return ViewDocument(who(number), document(pdf).id, document(pdf).sha256, PROVENANCE, token)
 
 
-def sign(number: int, *pdfs: int, token: SessionToken | None = None) -> SignDocuments:
-    """Signs the numbered documents, or the whole slot when none is named."""
+def sign(number: int, *pdfs: int, token: SessionToken | None = None, values: tuple[int, ...] = ()) -> SignDocuments:
+    """Signs the numbered documents, or the whole slot when none is named; `values` are the fields to fill in, by number."""
     wanted = tuple(document(it).id for it in pdfs) or None
-    return SignDocuments(who(number), wanted, SignatureMethod.TYPED, None, None, PROVENANCE, token=token)
+    filled = tuple(FieldValue(field, personal(f"value {field}")) for field in values)
+    return SignDocuments(who(number), wanted, SignatureMethod.TYPED, None, None, PROVENANCE, token=token, values=filled)
 
 
 def send_code(number: int, code: str, expires_at: datetime) -> SendOtp:

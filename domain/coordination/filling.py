@@ -4,7 +4,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from domain.envelope import Envelope, labels_of
-from domain.errors import FieldAlreadyFilled, FieldRequired, FieldUnknown, ImpossibleHistory
+from domain.errors import FieldRequired, FieldUnknown, ImpossibleHistory
 from domain.field import ASKED, FieldType
 from domain.signing import FieldsFilled, FieldValue
 
@@ -15,25 +15,24 @@ _SIGNED: FieldType = FieldType.SIGNATURE
 def refuse_values(envelope: Envelope, participant: UUID, documents: Collection[UUID], values: tuple[FieldValue, ...]) -> None:
     """Raises a Refusal unless the values are for fields of the participant on `documents`, and none of those needed is missing."""
     labels = labels_of(envelope.fields)
-    seen: set[int] = set()
     for value in values:
         if not _fillable(envelope, participant, value.field) or envelope.fields[value.field - 1].document not in documents:
             raise FieldUnknown(labels[value.field - 1] if 1 <= value.field <= len(labels) else str(value.field))
-        if value.field in seen:
-            raise FieldAlreadyFilled(labels[value.field - 1])
-        seen.add(value.field)
+    given = {value.field for value in values}
     for number, (label, placed) in enumerate(zip(labels, envelope.fields, strict=True), 1):
         mine = placed.participant == participant and placed.document in documents
-        if mine and placed.required and placed.type in ASKED and number not in seen:
+        if mine and placed.required and placed.type in ASKED and number not in given:
             raise FieldRequired(label)
 
 
 def check_filled(envelope: Envelope, participant: UUID, filled: FieldsFilled) -> None:
-    """Raises ImpossibleHistory unless each value is for a field of the participant.
+    """Raises ImpossibleHistory unless each value is for a field of the participant on the documents that it signs.
 
     That none is missing is not asked: there were fields before there were values.
     """
-    if not all(_fillable(envelope, participant, value.field) for value in filled.values):
+    numbers = [value.field for value in filled.values if _fillable(envelope, participant, value.field)]
+    documents = {envelope.fields[number - 1].document for number in numbers}
+    if len(numbers) < len(filled.values) or not documents <= set(filled.documents):
         raise ImpossibleHistory(f"process {participant} fills in a field that is not its own")
 
 

@@ -74,9 +74,11 @@ class FieldRequired(Refusal):
 
 @dataclass(eq=False)
 class FieldAlreadyFilled(Refusal):
+    """`number` is that of the field in its envelope, from 1."""
+
     code = "field-already-filled"
-    sentence = "Field {name} is filled in twice."
-    name: str
+    sentence = "Field number {number} is filled in twice, or was before."
+    number: int
 
 
 @dataclass(eq=False)

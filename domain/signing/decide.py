@@ -16,6 +16,7 @@ from domain.errors import (
     CooldownActive,
     DocumentChanged,
     DocumentNotFound,
+    FieldAlreadyFilled,
     HumanSignatureRequired,
     NotInvited,
     OtpExpired,
@@ -332,7 +333,13 @@ def _sign(command: SignDocuments, state: Signing) -> tuple[SigningFact, ...]:
         for document in state.unsigned
         if document in wanted
     )
-    filled = (FieldsFilled(command.values, command.provenance),) if command.values and signed else ()
+    filled_before = set(state.filled)
+    for value in command.values if signed else ():
+        if value.field in filled_before:
+            raise FieldAlreadyFilled(value.field)
+        filled_before.add(value.field)
+    documents = tuple(each.document for each in signed)
+    filled = (FieldsFilled(documents, command.values, command.provenance),) if command.values and signed else ()
     completed = (SigningCompleted(),) if len(signed) == len(state.unsigned) else ()
     return (*filled, *signed, *completed)
 

@@ -234,9 +234,10 @@ class FieldValue:
 
 @dataclass(frozen=True, slots=True)
 class FieldsFilled:
-    """The values that go with the signatures after it."""
+    """The values that go with the signatures of `documents`, which follow it."""
 
     TYPE: ClassVar[str] = "signing.fields-filled/1"
+    documents: tuple[UUID, ...]
     values: tuple[FieldValue, ...]
     provenance: Provenance
 

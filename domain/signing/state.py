@@ -53,8 +53,8 @@ class PendingCode:
 class Signing:
     """A signing as its facts have left it. `signed` maps a document to the time it was signed.
 
-    `starting` is what was observed of the first act, between `Started` and that act; `filling` of the signature whose
-    fields were `filled`, until it comes.
+    `starting` is what was observed of the first act, between `Started` and that act, or while documents whose fields were
+    filled in (`filling`) are still to be signed.
     """
 
     tenant: UUID
@@ -80,7 +80,7 @@ class Signing:
     ended_at: datetime | None = None
     starting: Provenance | None = None
     filled: frozenset[int] = frozenset()
-    filling: Provenance | None = None
+    filling: tuple[UUID, ...] = ()
 
     @property
     def unsigned(self) -> tuple[UUID, ...]:
@@ -114,8 +114,7 @@ class Signing:
         """Whether the decision that led here goes on: its next fact is still to come."""
         # A draft's participant may have nothing to sign yet, and then has not signed everything.
         signed = bool(self.documents) and len(self.signed) == len(self.documents)
-        begun = self.starting is not None or self.filling is not None
-        return not self.status.final and (begun or self.exhausted or signed)
+        return not self.status.final and (self.starting is not None or self.exhausted or signed)
 
     @property
     def exhausted(self) -> bool:
@@ -133,7 +132,7 @@ def evolve(state: Signing | None, fact: SigningFact, at: datetime) -> Signing:
         raise ImpossibleHistory(f"{fact.TYPE} after the signing is {state.status}")
     if state.unsettled:
         _require(_goes_on(state, fact), fact, "it is not what the fact before it leads to")
-        state = replace(state, starting=None, filling=None)
+        state = replace(state, starting=None)
     match fact:
         case DocumentAssigned():
             return _assigned(state, fact)
@@ -164,8 +163,8 @@ def evolve(state: Signing | None, fact: SigningFact, at: datetime) -> Signing:
 def _goes_on(state: Signing, fact: SigningFact) -> bool:
     if state.exhausted:
         return isinstance(fact, SigningFailed)
-    if state.filling is not None:
-        return isinstance(fact, DocumentSigned) and fact.provenance == state.filling
+    if state.filling:
+        return isinstance(fact, DocumentSigned) and (fact.document, fact.provenance) == (state.filling[0], state.starting)
     if state.starting is not None:
         if isinstance(fact, DocumentViewed | ConsentGiven | FieldsFilled | DocumentSigned):
             return fact.provenance == state.starting
@@ -250,8 +249,10 @@ def _acted(
         case FieldsFilled():
             fields = {value.field for value in fact.values}
             _require(bool(fields) and len(fields) == len(fact.values), fact, "nothing is filled in, or a field twice")
-            _require(fields.isdisjoint(state.filled) and min(fields) >= 1, fact, "a field that was filled in before")
-            return replace(state, filled=state.filled | fields, filling=fact.provenance)
+            _require(fields.isdisjoint(state.filled), fact, "a field that was filled in before")
+            follows = fact.documents == tuple(document for document in state.unsigned if document in fact.documents)
+            _require(bool(fact.documents) and follows, fact, "the documents are not those to be signed, in their order")
+            return replace(state, filled=state.filled | fields, filling=fact.documents, starting=fact.provenance)
         case ConsentGiven():
             _require(is_sha256(fact.text_sha256), fact, "the text has no hash")
             return state
@@ -263,7 +264,8 @@ def _acted(
             _require(fact.document not in state.signed, fact, "the document was signed before")
             known = not state.in_person or fact.provenance.identity.signed_in
             _require(known, fact, "somebody who has to sign in person did not sign in")
-            return replace(state, signed=MappingProxyType({**state.signed, fact.document: at}))
+            after = replace(state, signed=MappingProxyType({**state.signed, fact.document: at}), filling=state.filling[1:])
+            return replace(after, starting=fact.provenance) if after.filling else after
         case SigningCompleted():
             _require(not state.unsigned, fact, "a document is not signed")
             return _ended(state, SigningStatus.COMPLETED, at)

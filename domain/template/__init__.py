@@ -8,10 +8,12 @@ from domain.template.decide import (
     DeleteTemplate,
     DeleteVersion,
     DuplicateTemplate,
+    Looked,
     ReviseTemplate,
     StoreFile,
     TemplateCommand,
     decide,
+    refuse_outside,
     usable_file,
 )
 from domain.template.facts import (
@@ -44,6 +46,7 @@ __all__ = [
     "FieldType",
     "FieldsDefined",
     "FileStored",
+    "Looked",
     "ReviseTemplate",
     "StoreFile",
     "StoredFile",
@@ -61,5 +64,6 @@ __all__ = [
     "VersionDeleted",
     "decide",
     "evolve",
+    "refuse_outside",
     "usable_file",
 ]

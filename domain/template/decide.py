@@ -1,5 +1,6 @@
 """What may be done with a template, and which facts follow."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
@@ -7,7 +8,9 @@ from uuid import UUID
 
 from domain.actor import Mode
 from domain.errors import (
+    Conflict,
     DuplicateField,
+    FieldLeavesPage,
     FieldMisplaced,
     FieldOutsideDocument,
     LastTemplateVersion,
@@ -19,7 +22,7 @@ from domain.errors import (
     TooManyFields,
 )
 from domain.personal import Personal
-from domain.placement import MAX_MILLIPOINTS
+from domain.placement import MAX_MILLIPOINTS, PageSize
 from domain.template.facts import (
     MAX_FIELDS,
     Field,
@@ -57,17 +60,34 @@ class AddVersion:
 
 @dataclass(frozen=True, slots=True)
 class StoreFile:
+    """Stores the version's PDF, with the `sizes` of its pages unless fields are not to be held against them."""
+
     template: UUID
     version: int
     file: StoredFile
+    sizes: tuple[PageSize, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a caller saw of a template: its current version, and the PDF there with its pages' sizes, None and none without one."""
+
+    version: int
+    sha256: str | None
+    sizes: tuple[PageSize, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DefineFields:
-    """Replaces the fields of the current version."""
+    """Replaces the fields of the current version.
+
+    With `looked`, what the fields were placed by, they have to lie on those pages; a version or a PDF that came meanwhile
+    is a Conflict.
+    """
 
     template: UUID
     fields: tuple[Field, ...]
+    looked: Looked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +146,7 @@ def decide(command: TemplateCommand, state: Template | None, now: datetime) -> t
         case StoreFile():
             return _store_file(command, state)
         case DefineFields():
-            return _fields_for(state.current, state.versions[state.current], command.fields)
+            return _define(command, state)
         case DeleteVersion():
             _version(state, command.version)
             if len(state.versions) == 1:
@@ -185,10 +205,28 @@ def _store_file(command: StoreFile, state: Template) -> tuple[TemplateFact, ...]
     version = _version(state, command.version)
     if version.file is None:
         _fit_pages(version.fields, command.file)
+        refuse_outside(version.fields, command.sizes or ())
         return (FileStored(command.version, command.file),)
     if version.file.sha256 == command.file.sha256:
         return ()
     raise TemplateFileAlreadyStored(command.version)
+
+
+def _define(command: DefineFields, state: Template) -> tuple[TemplateFact, ...]:
+    number, version, looked = state.current, state.versions[state.current], command.looked
+    if looked is not None and (looked.version, looked.sha256) != (number, None if version.file is None else version.file.sha256):
+        raise Conflict
+    facts = _fields_for(number, version, command.fields)
+    refuse_outside(command.fields, () if looked is None else looked.sizes)
+    return facts
+
+
+def refuse_outside(fields: Iterable[Field], sizes: Sequence[PageSize]) -> None:
+    """Raises FieldLeavesPage for a field that stands on one of these pages and not within it."""
+    for field in fields:
+        box = field.box
+        if box is not None and field.page is not None and field.page <= len(sizes) and not box.on(sizes[field.page - 1]):
+            raise FieldLeavesPage(field.name, field.page)
 
 
 def _fields_for(number: int, version: Version, fields: tuple[Field, ...]) -> tuple[TemplateFact, ...]:

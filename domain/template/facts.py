@@ -5,9 +5,10 @@ from typing import ClassVar, Final
 from uuid import UUID
 
 from domain.actor import Mode
-from domain.field import FieldType
+from domain.field import SIZES, FieldType
 from domain.ids import is_sha256
 from domain.personal import Personal
+from domain.placement import Box
 
 #: Fields of one version; what a page's own form tools can still show.
 MAX_FIELDS: Final = 200
@@ -31,6 +32,14 @@ class Field:
     height_millipoints: int | None = None
     participant: int | None = None
     required: bool | None = None
+
+    @property
+    def box(self) -> Box | None:
+        """Where it stands on its page, of the usual size where none was given; None while it stands nowhere."""
+        if self.page is None or self.x_millipoints is None or self.y_millipoints is None:
+            return None
+        width, height = SIZES[self.type]
+        return Box(self.x_millipoints, self.y_millipoints, self.width_millipoints or width, self.height_millipoints or height)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,15 +22,18 @@ from domain.coordination import (
     Participate,
     RecordCertified,
     RecordExecuted,
+    RecordRenewed,
     RemindEnvelope,
     SendEnvelope,
 )
-from domain.envelope import CertificateIssued, DocumentExecuted, EnvelopeStatus, OnParticipantFail, OrderMode
+from domain.envelope import CertificateIssued, DocumentExecuted, EnvelopeStatus, OnParticipantFail, OrderMode, SealRenewed
 from domain.errors import Refusal
+from domain.field import FieldType
 from domain.signing import (
     BounceReason,
     Channel,
     DeclineSigning,
+    FieldValue,
     GiveConsent,
     Invitation,
     OpenSession,
@@ -96,8 +99,13 @@ def creations(draw: st.DrawFn) -> CreateEnvelope:
         mode=draw(st.sampled_from([Mode.LIVE, Mode.LIVE, Mode.TEST])),
         in_person=draw(st.lists(st.integers(0, 3), max_size=2)),
     )
-    places = [placed(number, pdf, page) for number, share in enumerate(shares) for pdf in share for page in (1, 3)]
-    fields = draw(st.lists(st.sampled_from(places), max_size=3)) if places else []
+    places = [
+        placed(number, pdf, 3, kind, required=kind is FieldType.SIGNATURE)
+        for number, share in enumerate(shares)
+        for pdf in share
+        for kind in (FieldType.SIGNATURE, FieldType.TEXT)
+    ]
+    fields = draw(st.lists(st.sampled_from(places), max_size=4)) if places else []
     return replace(command, created=replace(command.created, fields=tuple(fields)))
 
 
@@ -108,6 +116,20 @@ def _tokens(log: PackageLog, number: int) -> st.SearchStrategy[SessionToken | No
         choices += [SessionToken(right.token_sha256) for right in signing.rights]
         choices += [SessionToken(digest(f"session {index}")) for index in range(len(signing.sessions))]
     return st.sampled_from(choices)
+
+
+def _values(log: PackageLog, it: UUID) -> st.SearchStrategy[tuple[FieldValue, ...]]:
+    """Mostly for texts of the participant's own that are empty yet, now and then for any field and for none that there is."""
+    fields = () if log.envelope is None else log.envelope.fields
+    filled = log.signings[it].filled if it in log.signings else frozenset()
+    own = [
+        number
+        for number, placed in enumerate(fields, 1)
+        if placed.participant == it and placed.type is FieldType.TEXT and number not in filled
+    ]
+    strange = st.lists(st.integers(0, len(fields) + 1), max_size=2)
+    wanted = st.one_of(*[st.lists(st.sampled_from(own), max_size=3, unique=True)] * 3, strange) if own else st.just([])
+    return wanted.map(lambda numbers: tuple(FieldValue(number, personal(f"value {number}")) for number in numbers))
 
 
 def numbers(log: PackageLog) -> st.SearchStrategy[int]:
@@ -137,7 +159,7 @@ def participant_commands(draw: st.DrawFn, log: PackageLog, kinds: Sequence[str] 
         return GiveConsent(it, digest("text"), "en", provenance, token)
     if kind == "sign":
         wanted = draw(st.sampled_from([None, None, (pdf.id,), ()]))
-        return SignDocuments(it, wanted, SignatureMethod.CLICKED, None, None, provenance, None, token)
+        return SignDocuments(it, wanted, SignatureMethod.CLICKED, None, None, provenance, None, token, draw(_values(log, it)))
     if kind == "decline":
         return DeclineSigning(it, None, provenance, token)
     if kind == "session":
@@ -156,6 +178,16 @@ def participant_commands(draw: st.DrawFn, log: PackageLog, kinds: Sequence[str] 
 
 
 @st.composite
+def renewals(draw: st.DrawFn, log: PackageLog) -> SealRenewed:
+    """Mostly of the last form of a file, now and then of one before it, or of none."""
+    files = {} if log.envelope is None else dict(log.envelope.executed)
+    which = draw(st.sampled_from([None, *files, document(3).id]))
+    last = files.get(which) if which is not None else None if log.envelope is None else log.envelope.certificate
+    previous = draw(st.sampled_from([last or digest("sealed")] * 3 + [digest("sealed")]))
+    return SealRenewed(which, previous, digest(f"{previous} and a time stamp"), log.now)
+
+
+@st.composite
 def envelope_commands(draw: st.DrawFn, log: PackageLog) -> PackageCommand:
     """What the sender or a follower does."""
     others: list[PackageCommand] = [
@@ -167,6 +199,7 @@ def envelope_commands(draw: st.DrawFn, log: PackageLog) -> PackageCommand:
             ENVELOPE, DocumentExecuted(document(draw(st.sampled_from([0, 0, 1, 3]))).id, digest("body"), digest("sealed"))
         ),
         RecordCertified(ENVELOPE, CertificateIssued(digest("certificate"))),
+        RecordRenewed(ENVELOPE, draw(renewals(log))),
         RemindEnvelope(ENVELOPE),
         CancelEnvelope(ENVELOPE),
     ]

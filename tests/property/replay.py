@@ -46,6 +46,7 @@ from domain.signing import (
     DeclineSigning,
     DocumentSigned,
     DocumentViewed,
+    FieldsFilled,
     GiveConsent,
     InvitationBounced,
     InvitationDelivered,
@@ -126,9 +127,9 @@ class Replay:
             act = rest[1][1]
             if isinstance(act, OtpSent):
                 return Participate(self.id, SendOtp(stream, act.channel, act.code, act.expires_at, first.provenance))
-            return Participate(self.id, self._act(stream, act))
+            return Participate(self.id, self._act(stream, act, rest[2:]))
         if not isinstance(first, envelopes.EnvelopeFact):
-            return Participate(self.id, self._act(stream, first))
+            return Participate(self.id, self._act(stream, first, rest[1:]))
         if stream != self.id:
             raise Undecidable("an envelope's fact in another stream")
         return self._of_the_sender(first, rest)
@@ -165,7 +166,7 @@ class Replay:
             case _:
                 raise Undecidable(f"{first.TYPE} is never the first fact of a decision")
 
-    def _act(self, who: UUID, fact: Fact) -> ParticipantCommand:
+    def _act(self, who: UUID, fact: Fact, rest: list[Recorded]) -> ParticipantCommand:
         match fact:
             case InvitationResent():
                 return ResendInvitation(who, fact.invitation)
@@ -187,6 +188,13 @@ class Replay:
                 return VerifyOtp(who, "wrong", fact.provenance)
             case ConsentGiven():
                 return GiveConsent(who, fact.text_sha256, fact.locale, fact.provenance)
+            case FieldsFilled():
+                signed = rest[0][1] if rest else None
+                if not isinstance(signed, DocumentSigned):
+                    raise Undecidable("filled in and not signed")
+                return SignDocuments(
+                    who, fact.documents, signed.method, signed.attestation, signed.image, fact.provenance, values=fact.values
+                )
             case DocumentSigned():
                 return SignDocuments(
                     who, (fact.document,), fact.method, fact.attestation, fact.image, fact.provenance, sha256=fact.sha256

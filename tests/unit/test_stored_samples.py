@@ -3,7 +3,9 @@
 A changed schema gets a new number and an upcaster; the sample of the old number stays here.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -48,18 +50,29 @@ def test_an_older_schema_has_a_name_of_its_own_and_leads_to_a_fact_of_today(name
     assert int(number) < int(now)
 
 
-@pytest.mark.parametrize("sample", [it for it in stored() if it["type"] in UPCASTS], ids=lambda sample: str(sample["type"]))
-def test_an_entry_of_an_older_schema_cannot_have_what_came_later(sample: dict[str, object]) -> None:
-    name, data, personal = sample["type"], sample["data"], sample["personal"]
-    assert isinstance(name, str)
+#: What an entry of an older schema cannot have: it came later. Some of it every entry has today, the rest may be left out.
+LATER: Final[Mapping[str, Mapping[str, object]]] = {
+    "document.file-stored/1": {"file": {"pages": 1, "sha256": "0" * 64, "size_bytes": 1, "normalised_sha256": "0" * 64}},
+    "envelope.certificate-issued/1": {"body_sha256": "0" * 64},
+    "envelope.created/1": {"fields": []},
+    "envelope.created/2": {"zone": "UTC"},
+    "envelope.document-executed/1": {"seal": {"profile": "B-B", "certificate_sha256": "0" * 64}},
+    "signing.process-created/1": {"human_only": False},
+    "template.fields-defined/1": {"fields": [{"name": "a", "type": "TEXT"}, {"name": "b", "type": "TEXT", "required": False}]},
+    "template.file-stored/1": {"file": {"pages": 1, "sha256": "0" * 64, "size_bytes": 1, "normalised_sha256": "0" * 64}},
+}
+
+
+@pytest.mark.parametrize("name", UPCASTS)
+def test_an_entry_of_an_older_schema_cannot_have_what_came_later(name: str) -> None:
+    sample = next(it for it in stored() if it["type"] == name)
+    data, personal = sample["data"], sample["personal"]
     assert isinstance(data, dict)
     assert isinstance(personal, dict)
-    newer = current_data(name, data)
-    assert newer.keys() > data.keys()
+    later = {**data, **LATER[name]}
+    decode_fact(current_type(name), {**current_data(name, data), **LATER[name]}, personal)
     with pytest.raises(CodecError, match="older schema has no field"):
-        decode_fact(name, dict(newer), personal)
-    with pytest.raises(CodecError):
-        decode_fact(current_type(name), data, personal)
+        decode_fact(name, later, personal)
 
 
 def test_an_envelope_of_the_first_schema_has_no_fields_and_no_copies() -> None:

@@ -1,10 +1,13 @@
 """Templates: every rule, given facts, when a command comes, then facts or a refusal."""
 
+from dataclasses import replace
+
 import pytest
 
 from domain.actor import Mode
 from domain.errors import (
     DuplicateField,
+    FieldMisplaced,
     FieldOutsideDocument,
     LastTemplateVersion,
     TemplateFileAlreadyStored,
@@ -14,6 +17,7 @@ from domain.errors import (
     TemplateVersionNotFound,
     TooManyFields,
 )
+from domain.placement import MAX_MILLIPOINTS
 from domain.template import (
     MAX_FIELDS,
     AddVersion,
@@ -137,6 +141,17 @@ def test_a_field_must_be_on_a_page_of_the_file() -> None:
 def test_pages_count_from_1_even_while_there_is_no_file() -> None:
     assert template.refuses(DefineFields(ID, (field("a", 0),)), FieldOutsideDocument).pages == 0
     assert template.when(DefineFields(ID, (field("a", 999),))) != ()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"width_millipoints": 0}, {"height_millipoints": MAX_MILLIPOINTS + 1}, {"x_millipoints": -1}, {"participant": 0}],
+    ids=["no width", "higher than a page can be", "left of the page", "nobody's place"],
+)
+def test_a_field_lies_where_a_page_can_be(given: dict[str, int]) -> None:
+    wrong = replace(field("a"), **given)  # type: ignore[arg-type]
+    assert template.refuses(DefineFields(ID, (wrong,)), FieldMisplaced).name == "a"
+    template.cannot_be(FieldsDefined(1, (wrong,)))
 
 
 def test_a_file_must_have_the_pages_that_fields_name() -> None:
