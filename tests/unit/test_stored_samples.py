@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from domain.canonical import canonical_exact, parse_canonical
+from domain.canonical import Json, canonical_exact, parse_canonical
 from domain.envelope import EnvelopeCreated
 from domain.signing import ProcessCreated
 from infrastructure.codec import FACTS, KNOWN, UPCASTS, CodecError, current_data, current_type, decode_fact, encode_fact
@@ -51,7 +51,7 @@ def test_an_older_schema_has_a_name_of_its_own_and_leads_to_a_fact_of_today(name
 
 
 #: What an entry of an older schema cannot have: it came later. Some of it every entry has today, the rest may be left out.
-LATER: Final[Mapping[str, Mapping[str, object]]] = {
+LATER: Final[Mapping[str, Mapping[str, Json]]] = {
     "document.file-stored/1": {"file": {"pages": 1, "sha256": "0" * 64, "size_bytes": 1, "normalised_sha256": "0" * 64}},
     "envelope.certificate-issued/1": {"body_sha256": "0" * 64},
     "envelope.created/1": {"fields": []},
