@@ -21,7 +21,7 @@ TIMEOUT_SECONDS: Final = 30.0
 MAX_PROCESSES: Final = 2
 
 #: All that a program needs to find its interpreter and its libraries, and no credentials.
-_ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
+ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 
 _CHUNK_BYTES: Final = 4096
 
@@ -48,7 +48,7 @@ class NoAnswer(Exception):
 
 async def ask(program: Path, parts: Sequence[bytes], most_bytes: int, arguments: Sequence[str] = ()) -> bytes:
     """What a Python program writes after reading `parts`, at most `most_bytes`; raises NoAnswer."""
-    async with _turn():
+    async with turn():
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # the folder of the file is not where the program looks for libraries
@@ -57,13 +57,13 @@ async def ask(program: Path, parts: Sequence[bytes], most_bytes: int, arguments:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
             cwd="/",
         )
         feeding = asyncio.create_task(_feed(cast(asyncio.StreamWriter, child.stdin), parts))
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                answer = await _read(cast(asyncio.StreamReader, child.stdout), most_bytes)
+                answer = await read_answer(cast(asyncio.StreamReader, child.stdout), most_bytes)
                 await feeding
                 status = await child.wait()
         except TimeoutError:
@@ -79,7 +79,12 @@ async def ask(program: Path, parts: Sequence[bytes], most_bytes: int, arguments:
             await child.wait()
     if status == 0:
         return answer
-    raise NoAnswer(Breakdown.TOOK_TOO_LONG if -status in _OUT_OF_TIME else Breakdown.BROKE_DOWN)
+    raise NoAnswer(breakdown(status))
+
+
+def breakdown(status: int) -> Breakdown:
+    """What an exit status other than 0 tells, minus the number of a signal."""
+    return Breakdown.TOOK_TOO_LONG if -status in _OUT_OF_TIME else Breakdown.BROKE_DOWN
 
 
 async def _feed(pipe: asyncio.StreamWriter, parts: Sequence[bytes]) -> None:
@@ -93,7 +98,8 @@ async def _feed(pipe: asyncio.StreamWriter, parts: Sequence[bytes]) -> None:
         pass  # it ended before it had read everything; its status says why
 
 
-async def _read(pipe: asyncio.StreamReader, most_bytes: int) -> bytes:
+async def read_answer(pipe: asyncio.StreamReader, most_bytes: int) -> bytes:
+    """All that a program says; raises NoAnswer for more than `most_bytes`."""
     answer = bytearray()
     while chunk := await pipe.read(_CHUNK_BYTES):
         answer += chunk
@@ -105,6 +111,6 @@ async def _read(pipe: asyncio.StreamReader, most_bytes: int) -> bytes:
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
-def _turn() -> asyncio.Semaphore:
+def turn() -> asyncio.Semaphore:
     """What lets in MAX_PROCESSES at a time; a semaphore belongs to one event loop."""
     return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(MAX_PROCESSES))

@@ -1,4 +1,4 @@
-"""Draws what one order asks for, alone in a process with limits. Run as a file.
+"""Draws what one order asks for, alone in a process with limits. Run as a file, and forked for each order (`fork_server.py`).
 
 The order (`order.py`) is on standard input. Standard output gets the PDF or PNG, or one line of JSON: why nothing was
 drawn (`code`, `block`, `data`), or what is wrong with an image (`image`). Whatever else happens, the parent sees as the end of
@@ -14,10 +14,16 @@ from typing import assert_never
 # The parent gives no folder of ours away; this file knows where it lies.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
+from infrastructure.fork_server import serve
 from infrastructure.pdf_child import limit
+from infrastructure.pdf_drawing import lettering
 from infrastructure.pdf_drawing.blocks import DrawingRefused, Fault
+from infrastructure.pdf_drawing.certificate import certificate
+from infrastructure.pdf_drawing.drawn_image import read_drawn_image
+from infrastructure.pdf_drawing.executing import execute
 from infrastructure.pdf_drawing.image_refusal import ImageRefused
 from infrastructure.pdf_drawing.order import CheckImage, DrawCertificate, Execute, Order, Preview, decode
+from infrastructure.pdf_drawing.previewing import picture
 
 
 def main() -> None:
@@ -41,19 +47,12 @@ def _refusal(refused: DrawingRefused) -> bytes:
 
 
 def _answer(order: Order) -> bytes:
-    # Each loads what it needs, which takes longer than to draw it.
     match order:
         case Execute(pdf, blocks, foot, signatures):
-            from infrastructure.pdf_drawing.executing import execute
-
             return execute(pdf, blocks, foot, signatures)
         case DrawCertificate(case, paper):
-            from infrastructure.pdf_drawing.certificate import certificate
-
             return certificate(case, paper)
         case Preview(pdf, page, boxes, width_pixels):
-            from infrastructure.pdf_drawing.previewing import picture
-
             return picture(pdf, page, boxes, width_pixels)
         case CheckImage(image):
             return _fault_of(image)
@@ -62,8 +61,6 @@ def _answer(order: Order) -> bytes:
 
 
 def _fault_of(image: bytes) -> bytes:
-    from infrastructure.pdf_drawing.drawn_image import read_drawn_image
-
     try:
         read_drawn_image(image)
     except ImageRefused as err:
@@ -72,4 +69,6 @@ def _fault_of(image: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    for face in lettering.Face:
+        lettering.font(face)
+    serve(main)

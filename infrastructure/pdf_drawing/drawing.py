@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from infrastructure.limited_process import Breakdown, NoAnswer, ask
+from infrastructure.forked_process import ask_fork
+from infrastructure.limited_process import Breakdown, NoAnswer
 from infrastructure.pdf_drawing.blocks import Block, DrawingRefused, Fault, Foot, PreviewBox, SignaturePage
 from infrastructure.pdf_drawing.case import Case, Paper
 from infrastructure.pdf_drawing.image_refusal import MAX_BYTES, ImageFault, ImageRefused
@@ -78,7 +79,7 @@ async def _file(order: Order, signature: bytes, most_bytes: int) -> bytes:
 
 async def _answer(order: Order, most_bytes: int) -> bytes:
     try:
-        return await ask(_CHILD, encode(order), most_bytes)
+        return await ask_fork(_CHILD, encode(order), most_bytes)
     except NoAnswer as err:
         match err.breakdown:
             case Breakdown.TOOK_TOO_LONG:

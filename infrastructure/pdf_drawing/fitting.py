@@ -39,3 +39,11 @@ def written(text: str, across: float, down: float) -> Fitted | None:
 def inset(across: float) -> float:
     """What is kept free at the left and the right of a box so wide, in points."""
     return min(_INSET, across / 4)
+
+
+def capacity(size: tuple[int, int]) -> int:
+    """About how many letters a field of this width and height, in thousandths of a point, shows at the least size; 0 if not one."""
+    across, down = (length / 1000 for length in size)
+    if down < lettering.height(1, LEAST_TEXT):
+        return 0
+    return lettering.room(down, LEAST_TEXT) * int((across - 2 * inset(across)) / lettering.width("n", Face.PLAIN, LEAST_TEXT))

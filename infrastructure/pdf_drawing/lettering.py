@@ -177,8 +177,8 @@ def _pieces(word: str, face: Face, size: float, across: float) -> list[str] | No
 
 def fit(text: str, face: Face, across: float, down: float, most: float, least: float) -> Fitted | None:
     """The largest size from `most` to `least` points at which the text fits a box, words whole if that can be; None if none does."""
-    room = _room(down, least)
-    if text.count("\n") >= room or width("".join(text.split()), face, least) > across * room:
+    most_lines = room(down, least)
+    if text.count("\n") >= most_lines or width("".join(text.split()), face, least) > across * most_lines:
         return None  # known at once, however long the text is
     for breaking in (False, True):
         size = most
@@ -195,14 +195,14 @@ def shorten(text: str, face: Face, across: float, down: float, most: float, leas
     if found := fit(text, face, across, down, most, least):
         return found
     size = min(least, across / width(_ELLIPSIS, face, 1), down / height(1, 1))
-    kept = (lines(text, face, size, across, breaking=True) or ("",))[: _room(down, size)]
+    kept = (lines(text, face, size, across, breaking=True) or ("",))[: room(down, size)]
     last = kept[-1]
     while last and width(last + _ELLIPSIS, face, size) > across:
         last = last[:-1]
     return Fitted(size, (*kept[:-1], last.rstrip() + _ELLIPSIS))
 
 
-def _room(down: float, size: float) -> int:
+def room(down: float, size: float) -> int:
     """How many lines fit, at least one; a hair more than fits counts, as the lines are measured again."""
     return int((down / size - ASCENT - DESCENT) / LEADING + 1e-9) + 1
 

@@ -8,15 +8,17 @@ from io import BytesIO
 from typing import Final
 
 import pypdfium2  # type: ignore[import-untyped]
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from domain.field import FieldType
 from infrastructure.pdf_drawing.blocks import DrawingRefused, Fault, PreviewBox
+from infrastructure.pdf_drawing.lettering import FOLDER, Face, spelled_out
 
 #: A picture is smaller than asked for where it would have more points than this.
 MAX_PIXELS: Final = 8_000_000
 
 Shade = tuple[int, int, int]
+Edges = tuple[float, float, float, float]
 
 _SHADES: Final[dict[FieldType, Shade]] = {
     FieldType.SIGNATURE: (29, 78, 216),
@@ -28,8 +30,13 @@ _SHADES: Final[dict[FieldType, Shade]] = {
     FieldType.EMAIL: (71, 85, 105),
 }
 
-_FILL: Final = 48
-_LABEL_SIZES: Final = (13, 8)
+#: Opacity of 255.
+_FILL: Final = 40
+_TAG: Final = 225
+
+#: In points of the picture for a width of 900, and the least that is read.
+_LABEL: Final = 13
+_LEAST_LABEL: Final = 9
 
 
 def picture(data: bytes, page: int, boxes: Sequence[PreviewBox], width_pixels: int) -> bytes:
@@ -44,16 +51,37 @@ def picture(data: bytes, page: int, boxes: Sequence[PreviewBox], width_pixels: i
         paper: Image.Image = shown.render(scale=scale).to_pil().convert("RGB")
     except pypdfium2.PdfiumError as err:
         raise DrawingRefused(Fault.UNREADABLE) from err
-    for box in boxes:
-        _put(paper, box, scale / 1000)
+    size = max(round(_LABEL * paper.width / 900), _LEAST_LABEL)
+    font = ImageFont.truetype(str(FOLDER / f"{Face.BOLD}.ttf"), size, layout_engine=ImageFont.Layout.BASIC)
+    # Labels over all boxes, so that none is covered by a box that overlaps its own.
+    for put in (_put_box, _put_label):
+        for box in boxes:
+            edges = _edges(box, scale / 1000)
+            put(paper, box, edges, font)
     out = BytesIO()
     paper.save(out, "PNG")
     return out.getvalue()
 
 
-def _put(paper: Image.Image, box: PreviewBox, scale: float) -> None:
-    shade = _SHADES[box.kind]
+def _edges(box: PreviewBox, scale: float) -> Edges:
     left, top = box.box.x_millipoints * scale, box.box.y_millipoints * scale
-    edges = (left, top, left + box.box.width_millipoints * scale, top + box.box.height_millipoints * scale)
+    return left, top, left + box.box.width_millipoints * scale, top + box.box.height_millipoints * scale
+
+
+def _put_box(paper: Image.Image, box: PreviewBox, edges: Edges, font: ImageFont.FreeTypeFont) -> None:
+    shade = _SHADES[box.kind]
+    ImageDraw.Draw(paper, "RGBA").rectangle(edges, fill=(*shade, _FILL), outline=shade, width=max(round(font.size / 9), 1))
+
+
+def _put_label(paper: Image.Image, box: PreviewBox, edges: Edges, font: ImageFont.FreeTypeFont) -> None:
+    """A tag with the label and the kind: within the box at its top left where it fits, else beside it, never off the page."""
+    words = f"{spelled_out(box.label)} · {box.kind.capitalize()}"
     pen = ImageDraw.Draw(paper, "RGBA")
-    pen.rectangle(edges, fill=(*shade, _FILL), outline=shade, width=1)
+    across = float(pen.textlength(words, font)) + 6
+    high = font.size * 1.3
+    left, top, right, bottom = edges
+    inside = across <= right - left and high <= bottom - top
+    x = left if inside or left + across <= paper.width else max(paper.width - across, 0.0)
+    y = top if inside else top - high if top >= high else min(bottom, paper.height - high)
+    pen.rectangle((x, y, x + across, y + high), fill=(*_SHADES[box.kind], _TAG))
+    pen.text((x + 3, y + font.size * 0.1), words, fill="white", font=font)
