@@ -18,10 +18,10 @@ from domain.seal import Seal
 from infrastructure.clock import Clock
 from infrastructure.installation import InstallationError
 from infrastructure.pdf_seal import sealing
-from infrastructure.pdf_seal.credentials import SealSigner, development, from_pkcs12, path_to_root
+from infrastructure.pdf_seal.credentials import SealSigner, development, from_pkcs12
 from infrastructure.pdf_seal.findings import Check, Findings, Outcome
 from infrastructure.pdf_seal.revisions import CannotSeal
-from infrastructure.pdf_seal.revocations import Revocations, RevocationsUnusable
+from infrastructure.pdf_seal.revocations import Revocations, RevocationsUnusable, read_lists
 from infrastructure.pdf_seal.sealing import TimeSource
 from infrastructure.pdf_seal.verification import verify_seal
 from infrastructure.secrets import SecretError
@@ -120,7 +120,7 @@ class SealService:
         # The end of the file may be covered by nothing yet: that is what the time stamp is for.
         _demand_passed(before, "A file that does not pass verification is not renewed", besides=Check.COVERAGE)
         try:
-            content = await sealing.renew(sealed, self._time_source, self._revocations)
+            content = await sealing.renew(sealed, self._time_source, self.anchors, self._revocations)
         except TimeStampRefused as err:
             raise CannotSeal(f"The time-stamping authority gave no time stamp: {err}") from err
         findings = await self.verify(content, at)
@@ -151,15 +151,44 @@ def seal_service(settings: Settings, clock: Clock) -> SealService:
 def _service(settings: Settings, clock: Clock) -> SealService:
     authority = authority_of(settings)
     time_anchors = _certificates(settings.tsa_certificates, "tsa_certificates")
-    time_source = None if authority is None else TimeSource(authority, time_anchors)
     known = _certificates(settings.seal_certificates, "seal_certificates")
-    if settings.seal_pkcs12 is None:
+    if settings.seal_revocations is not None:
+        read_lists(settings.seal_revocations)
+    own = None
+    signer = _named(settings, known)
+    if for_development := signer is None:
         made = development(settings.data, clock.now())
-        revocations = Revocations(settings.seal_revocations, lambda: made.revocations(clock.now()))
-        return SealService(made.signer, (made.root, *known), time_anchors, time_source, revocations, for_development=True)
-    signer = from_pkcs12(settings.seal_pkcs12, settings.seal_pkcs12_password)
-    anchors = tuple(dict.fromkeys((*path_to_root(signer, known), *known)))
-    return SealService(signer, anchors, time_anchors, time_source, Revocations(settings.seal_revocations), for_development=False)
+        signer, own = made.signer, made.revocations
+    return SealService(
+        signer,
+        tuple(dict.fromkeys((*(signer.chain or (signer.certificate,)), *known))),
+        time_anchors,
+        None if authority is None else TimeSource(authority, time_anchors),
+        Revocations(settings.seal_revocations, clock, own),
+        for_development=for_development,
+    )
+
+
+def _named(settings: Settings, known: Sequence[Certificate]) -> SealSigner | None:
+    """The key that the settings name, None if they name none; raises InstallationError where they contradict each other."""
+    of_module = ("seal_pkcs11_module", "seal_pkcs11_token", "seal_pkcs11_label", "seal_pkcs11_pin")
+    given = [name for name in of_module if getattr(settings, name) is not None]
+    if settings.seal_pkcs12 is None and settings.seal_pkcs12_password is not None:
+        raise InstallationError(
+            f"{variable('seal_pkcs12_password')} is set, but not {variable('seal_pkcs12')}: which file is meant?"
+        )
+    if settings.seal_pkcs12 is not None:
+        if given:
+            raise InstallationError(f"Either {variable('seal_pkcs12')} or {variable(given[0])}: the seal has one key")
+        return from_pkcs12(settings.seal_pkcs12, settings.seal_pkcs12_password, known)
+    if not given:
+        return None
+    module, token, label, pin = (getattr(settings, name) for name in of_module)
+    if missing := [name for name in (*of_module, "seal_certificates") if getattr(settings, name) is None]:
+        raise InstallationError(f"{variable(given[0])} needs {', '.join(variable(name) for name in missing)} too")
+    from infrastructure.pdf_seal.pkcs11_key import KeyPlace, from_pkcs11  # a library that few need
+
+    return from_pkcs11(KeyPlace(module, token, label, pin), known)
 
 
 def _certificates(path: Path | None, setting: str) -> tuple[Certificate, ...]:

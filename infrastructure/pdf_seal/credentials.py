@@ -52,7 +52,7 @@ class KeyUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SealSigner:
-    """A key in use; `chain` are the certificates from the issuer of `certificate` upwards, with the root or without.
+    """A key in use; `chain` are the certificates from the issuer of `certificate` up to a root.
 
     `sign` makes the signature of a message with SHA-256: ECDSA, or RSA of PKCS #1 v1.5. It may raise KeyUnusable, and may be
     called from any thread.
@@ -109,8 +109,11 @@ def development(folder: Path, now: datetime) -> Development:
     return Development(checked(SealSigner(seal, (root,), _signing(key)), str(folder / _SEAL_FILE)), root, root_key)
 
 
-def from_pkcs12(path: Path, password: str | None) -> SealSigner:
-    """The key and the certificates of a PKCS#12 file that only its owner can read; raises SecretError."""
+def from_pkcs12(path: Path, password: str | None, known: Sequence[Certificate] = ()) -> SealSigner:
+    """The key and the certificates of a PKCS#12 file that only its owner can read; raises SecretError.
+
+    They lead to a root, by themselves or with those `known`.
+    """
     try:
         raw = secrets.read(path)
     except OSError as err:
@@ -125,20 +128,18 @@ def from_pkcs12(path: Path, password: str | None) -> SealSigner:
         raise SecretError(f"{path} must hold a certificate and its private key, RSA or of an elliptic curve")
     certificate = held.cert.certificate
     others = [one.certificate for one in held.additional_certs]
-    return checked(SealSigner(certificate, _upwards(certificate, others), _signing(held.key)), str(path))
+    return checked(SealSigner(certificate, path_to_root(certificate, (*others, *known)), _signing(held.key)), str(path))
 
 
-def path_to_root(signer: SealSigner, known: Sequence[Certificate]) -> tuple[Certificate, ...]:
-    """The certificates from the issuer of the signer's up to a root, of its own and those `known`; raises SecretError."""
-    left = [*signer.chain, *known]
+def path_to_root(certificate: Certificate, known: Sequence[Certificate]) -> tuple[Certificate, ...]:
+    """Those of the `known` certificates from the issuer of this one up to a root; raises SecretError."""
     path: list[Certificate] = []
-    last = signer.certificate
+    last = certificate
     while last.issuer != last.subject:
-        issuer = next((each for each in left if _issued(last, each)), None)
+        issuer = next((each for each in known if each not in path and _issued(last, each)), None)
         if issuer is None:
-            raise SecretError(f"no certificate of {last.issuer.rfc4514_string()} is known, which issued that of the seal")
+            raise SecretError(f"the certificate of {last.issuer.rfc4514_string()} is missing, which issued that of the seal")
         path.append(issuer)
-        left.remove(issuer)
         last = issuer
     return tuple(path)
 
@@ -149,17 +150,6 @@ def _issued(certificate: Certificate, issuer: Certificate) -> bool:
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True
-
-
-def _upwards(certificate: Certificate, others: Sequence[Certificate]) -> tuple[Certificate, ...]:
-    """Those of `others` that lead upwards, in order; whatever else is in the file is left out."""
-    chain: list[Certificate] = []
-    last, left = certificate, list(others)
-    while issuer := next((each for each in left if each.subject == last.issuer and each != last), None):
-        chain.append(issuer)
-        left.remove(issuer)
-        last = issuer
-    return tuple(chain)
 
 
 def _signing(key: SealKey) -> Callable[[bytes], bytes]:

@@ -27,8 +27,8 @@ from infrastructure.pdf_seal.findings import Check, Finding, Findings, Outcome
 from infrastructure.pdf_seal.material import Lacking, check_material
 from infrastructure.pdf_seal.profile import Profile
 from infrastructure.pdf_seal.revisions import FAULTS_OF_THE_FILE
-from infrastructure.pdf_seal.signature import TIME_STAMP, library_certificate, value_of
-from infrastructure.pdf_seal.signed_parts import NotSealed, SignedPart, check_issued, open_sealed
+from infrastructure.pdf_seal.signature import library_certificate, value_of
+from infrastructure.pdf_seal.signed_parts import NotSealed, SignedPart, check_issued, open_sealed, token_in
 from infrastructure.trusted_time import StampedTime, TimeStampRefused, verify_token
 
 #: How a file takes exception to being read, and a signature to being validated.
@@ -60,7 +60,8 @@ def examine(pdf: bytes, anchors: Sequence[Certificate], time_anchors: Sequence[C
         return Findings((_finding(Check.FORM, Outcome.FAILED, str(err) or type(err).__name__),))
     time, stamped = _time(seal, time_anchors)
     archive, archived = _archive(stamps, time_anchors, stamped)
-    moment = stamped.time if stamped else at
+    # The seal is not younger than the first time over it, whether that is over its signature or over the file.
+    moment = stamped.time if stamped else min((at, *archived[:1]))
     try:
         context, times = (
             ValidationContext(
@@ -142,15 +143,8 @@ def _signer(status: PdfSignatureStatus, seal: SignedPart, anchors: Sequence[Cert
     return _finding(Check.SIGNER, outcome, str(problem) if problem else "not trusted")
 
 
-def _token(seal: SignedPart) -> bytes | None:
-    for attribute in seal.embedded.signer_info["unsigned_attrs"] or ():
-        if attribute["type"].native == TIME_STAMP:
-            return bytes(attribute["values"][0].dump())
-    return None
-
-
 def _time(seal: SignedPart, anchors: Sequence[Certificate]) -> tuple[list[Finding], StampedTime | None]:
-    token = _token(seal)
+    token = token_in(seal)
     if token is None:
         return [], None
     if not anchors:
@@ -203,6 +197,8 @@ def _with_profile(
     profile = None
     if findings.outcome(Check.INTEGRITY) is Outcome.PASSED:
         profile = Profile.B_B
+    if profile and findings.archived:
+        profile = Profile.B_T
     if profile and stamped:
         profile = Profile.B_T
         certificates, revocations = ([each.dump() for each in kind] for kind in material)

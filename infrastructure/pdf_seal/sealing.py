@@ -20,6 +20,7 @@ from infrastructure.pdf_seal.profile import Obstacle, Profile, SealedPdf, Shortf
 from infrastructure.pdf_seal.revisions import CannotSeal, Reserved, reserve_seal, reserve_stamp, with_material
 from infrastructure.pdf_seal.revocations import Lists, Revocations
 from infrastructure.pdf_seal.signature import certificates_in, sign
+from infrastructure.pdf_seal.signed_parts import signatures_in
 from infrastructure.trusted_time import Authority, TimeStampRefused
 
 #: For the attributes and their frame, beside certificates and the signature's value.
@@ -86,15 +87,17 @@ async def seal(
     return SealedPdf(archived, Profile.B_LTA, None)
 
 
-async def renew(sealed: bytes, time_source: TimeSource, revocations: Revocations) -> bytes:
-    """The sealed PDF with one more time stamp over all of it, and with what validates those before.
+async def renew(sealed: bytes, time_source: TimeSource, roots: Sequence[Certificate], revocations: Revocations) -> bytes:
+    """The sealed PDF with one more time stamp over all of it, and with what validates those before and the seal.
 
-    `sealed` has been verified: a stamp says that the file existed, not that it was right. `revocations` are those of
-    the issuers of the last time stamp. Raises CannotSeal, or TimeStampRefused when the authority does not give one.
+    `sealed` has been verified: a stamp says that the file existed, not that it was right. `roots` and `revocations` as for
+    `seal`. Raises CannotSeal, or TimeStampRefused when the authority does not give one.
     """
-    anchors = [each.public_bytes(Encoding.DER) for each in time_source.anchors]
-    found = await _lists(anchors, revocations)
-    return await _archive(sealed, time_source, anchors, found.ders)
+    signatures = await asyncio.to_thread(signatures_in, sealed)
+    anchors = [each.public_bytes(Encoding.DER) for each in (*roots, *time_source.anchors)]
+    certificates = list(dict.fromkeys(certificates_in(signatures) + anchors))
+    found = await _lists(certificates, revocations)
+    return await _archive(sealed, time_source, certificates, found.ders)
 
 
 async def _lists(certificates: Sequence[bytes], revocations: Revocations | None) -> Lists:

@@ -68,6 +68,20 @@ def open_sealed(pdf: bytes) -> tuple[Any, SignedPart, tuple[SignedPart, ...]]:
     return reader, first, tuple(stamps)
 
 
+def token_in(seal: SignedPart) -> bytes | None:
+    """The time-stamp token (CMS, DER) on the signature of a seal."""
+    for attribute in seal.embedded.signer_info["unsigned_attrs"] or ():
+        if attribute["type"].native == TIME_STAMP:
+            return bytes(attribute["values"][0].dump())
+    return None
+
+
+def signatures_in(pdf: bytes) -> list[bytes]:
+    """The seal, the token on it and the document time stamps (CMS, DER) of a file that was verified."""
+    _, seal, stamps = open_sealed(pdf)
+    return [der for der in (seal.der, token_in(seal), *(each.der for each in stamps)) if der is not None]
+
+
 def _certified(reader: Any) -> Any:
     return reader.root["/Perms"].raw_get("/DocMDP").reference
 

@@ -1,34 +1,31 @@
 """Seals as others see them: each profile passes pyHanko, openssl and pdfsig, and what keeps one from the next is told."""
 
 import asyncio
-import shutil
-import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
-from io import BytesIO
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-import pikepdf
 import pytest
+from asn1crypto import cms  # type: ignore[import-untyped]
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, pkcs12
-from cryptography.x509 import Certificate
-from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign.validation import validate_pdf_signature, validate_pdf_timestamp
-from pyhanko_certvalidator import ValidationContext
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption, pkcs12
 
-from infrastructure.pdf_seal.credentials import development, from_pkcs12
+from infrastructure.pdf_seal.credentials import SealSigner, development, from_pkcs12
 from infrastructure.pdf_seal.examination import examine
 from infrastructure.pdf_seal.findings import Check, Outcome
 from infrastructure.pdf_seal.profile import Obstacle, Profile, SealedPdf
 from infrastructure.pdf_seal.revisions import CannotSeal
 from infrastructure.pdf_seal.sealing import renew, seal
-from infrastructure.pdf_seal.signature import library_certificate, value_of
-from infrastructure.pdf_seal.signed_parts import SignedPart, open_sealed
+from infrastructure.pdf_seal.signature import sign
+from infrastructure.pdf_seal.signed_parts import check_spelling
 from infrastructure.pdf_seal.verification import verify_seal
 from infrastructure.secrets import SecretError
 from tests.integration.timestamp_authority import faithful, issue, require_openssl
+from tests.outside_verifiers import PASSED, Tool, check_with_other_tools
 from tests.seal_world import NOW, Given, SealWorld, plain_pdf, revocations, seal_world
 
 OLD_AGE = NOW + timedelta(days=20 * 365)
@@ -55,8 +52,10 @@ def unwilling(_: bytes) -> tuple[int, Iterator[bytes]]:
     return 503, iter(())
 
 
-def seal_of(pdf: bytes) -> SignedPart:
-    return open_sealed(pdf)[1]
+@pytest.fixture(scope="module")
+def verdicts(world: SealWorld, sealed: dict[Profile, SealedPdf]) -> dict[Profile, dict[Tool, str]]:
+    roots, times = (world.development.root,), (world.time_root.certificate,)
+    return {profile: check_with_other_tools(made.content, roots, times) for profile, made in sealed.items()}
 
 
 def test_each_profile_is_reached_with_what_it_needs_and_the_next_one_says_what_is_missing(
@@ -77,55 +76,47 @@ def test_every_profile_is_verified_as_what_it_is(world: SealWorld, sealed: dict[
         assert findings.signer == world.development.signer.certificate.subject.rfc4514_string()
 
 
-def test_pyhanko_finds_nothing_wrong(world: SealWorld, sealed: dict[Profile, SealedPdf]) -> None:
-    def trusting(root: Certificate) -> ValidationContext:
-        return ValidationContext(trust_roots=[library_certificate(root)])
-
-    seals, times = trusting(world.development.root), trusting(world.time_root.certificate)
-    for made in sealed.values():
-        first, *stamps = PdfFileReader(BytesIO(made.content)).embedded_signatures
-        assert validate_pdf_signature(first, seals, times).bottom_line
-        for each in stamps:
-            stamp = validate_pdf_timestamp(each, times)
-            assert (stamp.intact, stamp.valid, stamp.trusted) == (True, True, True)
+@pytest.mark.parametrize("tool", Tool)
+def test_other_tools_find_nothing_wrong(tool: Tool, verdicts: dict[Profile, dict[Tool, str]]) -> None:
+    if not tool.installed:
+        pytest.skip(f"{tool} is not installed: another reader of seals")
+    for profile, said in verdicts.items():
+        if tool is Tool.OPENSSL_TS and profile is Profile.B_B:
+            assert tool not in said, "there is no time stamp to verify"
+        else:
+            assert said[tool] == PASSED
 
 
-def test_qpdf_finds_nothing_wrong(sealed: dict[Profile, SealedPdf]) -> None:
-    for made in sealed.values():
-        with pikepdf.open(BytesIO(made.content), attempt_recovery=False) as document:
-            assert document.check_pdf_syntax() == []
+def test_other_tools_notice_when_something_is_wrong(world: SealWorld, sealed: dict[Profile, SealedPdf]) -> None:
+    pdf, roots, times = sealed[Profile.B_LTA].content, (world.development.root,), (world.time_root.certificate,)
+    changed = pdf.replace(b"595", b"594", 1)
+    untrusted = check_with_other_tools(pdf, times, roots)
+    for tool, said in check_with_other_tools(changed, roots, times).items():
+        # qpdf sees only whether the file can be read.
+        assert (said == PASSED) is (tool is Tool.QPDF), (tool, said)
+        assert (untrusted[tool] == PASSED) is (tool in (Tool.QPDF, Tool.PDFSIG)), (tool, untrusted[tool])
 
 
-def test_openssl_verifies_the_signature_as_cades_and_its_time_stamp(
-    world: SealWorld, sealed: dict[Profile, SealedPdf], tmp_path: Path
-) -> None:
-    part = seal_of(sealed[Profile.B_T].content)
-    token = part.embedded.signer_info["unsigned_attrs"][0]["values"][0].dump()
-    files = {
-        "signature": part.der,
-        "covered": part.covered,
-        "token": token,
-        "value": value_of(part.der),
-        "root": world.development.root.public_bytes(Encoding.PEM),
-        "times": world.time_root.certificate.public_bytes(Encoding.PEM),
-    }
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    cms = "cms -verify -cades -binary -inform DER -in signature -content covered -CAfile root -purpose any -out nothing"
-    stamp = "ts -verify -token_in -in token -data value -CAfile times"
-    for command in (cms, stamp):
-        done = subprocess.run(["openssl", *command.split()], cwd=tmp_path, capture_output=True, check=False, timeout=30)
-        assert done.returncode == 0, done.stderr.decode()
-    (tmp_path / "covered").write_bytes(part.covered[:-1])
-    assert subprocess.run(["openssl", *cms.split()], cwd=tmp_path, capture_output=True, check=False, timeout=30).returncode
-
-
-@pytest.mark.skipif(shutil.which("pdfsig") is None, reason="pdfsig (poppler) is not installed: a second reader of signatures")
-def test_pdfsig_takes_the_signature_for_valid_over_the_whole_file(sealed: dict[Profile, SealedPdf], tmp_path: Path) -> None:
-    (tmp_path / "sealed.pdf").write_bytes(sealed[Profile.B_T].content)
-    done = subprocess.run(["pdfsig", "-nocert", "sealed.pdf"], cwd=tmp_path, capture_output=True, check=False, timeout=30)
-    assert b"Signature is Valid." in done.stdout
-    assert b"Total document signed" in done.stdout
+@pytest.mark.parametrize("rsa_key", [False, True], ids=("ecdsa", "rsa"))
+@pytest.mark.parametrize("serial", [1, 128, 2**158 + 255], ids=("short", "first-bit", "long"))
+def test_a_signature_says_what_pades_wants_in_der_and_nothing_more(rsa_key: bool, serial: int) -> None:
+    root = issue("Root", ca=True)
+    key: Any = rsa.generate_private_key(65537, 2048) if rsa_key else None
+    holder = issue("Seal", root, purposes=(), serial=serial, key=key)
+    chosen: Any = holder.key
+    signed_with = (padding.PKCS1v15(), hashes.SHA256()) if rsa_key else (ec.ECDSA(hashes.SHA256()),)
+    signer = SealSigner(holder.certificate, (root.certificate,), lambda message: chosen.sign(message, *signed_with))
+    der = sign(signer, sha256(b"covered").digest()).der()
+    whole = cms.ContentInfo.load(der, strict=True)
+    assert whole.copy().dump(force=True) == der
+    assert [each.dump() for each in whole["content"]["certificates"]] == [holder.der], "a root is known or not believed"
+    (by,) = whole["content"]["signer_infos"]
+    assert by["sid"].native["serial_number"] == serial
+    kinds = {each["type"].native: each["values"][0] for each in by["signed_attrs"]}
+    assert list(kinds) == ["content_type", "message_digest", "signing_certificate_v2"]
+    assert kinds["message_digest"].native == sha256(b"covered").digest()
+    assert kinds["signing_certificate_v2"]["certs"][0]["cert_hash"].native == sha256(holder.der).digest()
+    check_spelling(der)
 
 
 def test_a_time_stamp_that_is_refused_leaves_a_seal_without(world: SealWorld) -> None:
@@ -152,17 +143,31 @@ def test_without_the_second_time_stamp_the_end_of_the_file_is_covered_by_none_un
     assert (made.profile, shortfall(made)) == (Profile.B_LT, Obstacle.NOT_ARCHIVED)
     findings = world.examine(made.content)
     assert (findings.profile, findings.outcome(Check.COVERAGE)) == (Profile.B_LT, Outcome.INDETERMINATE)
-    later = world.examine(asyncio.run(renew(made.content, world.time_source, Given(*world.material))))
+    later = world.examine(asyncio.run(renew(made.content, world.time_source, (world.development.root,), Given(*world.material))))
     assert (later.profile, later.verdict) == (Profile.B_LTA, Outcome.PASSED)
 
 
 def test_a_renewal_adds_a_time_over_all_that_was_there(world: SealWorld, sealed: dict[Profile, SealedPdf]) -> None:
     before = sealed[Profile.B_LTA].content
-    renewed = asyncio.run(renew(before, world.time_source, Given(*world.material)))
+    renewed = asyncio.run(renew(before, world.time_source, (world.development.root,), Given(*world.material)))
     assert renewed.startswith(before)
     findings = world.examine(renewed, OLD_AGE)
     assert (findings.verdict, findings.profile, len(findings.archived)) == (Outcome.PASSED, Profile.B_LTA, 2), findings
     assert findings.archived[0] < findings.archived[1]
+
+
+def test_a_seal_without_a_time_gets_one_with_its_first_renewal(world: SealWorld, sealed: dict[Profile, SealedPdf]) -> None:
+    before = sealed[Profile.B_B].content
+    renewed = asyncio.run(renew(before, world.time_source, (world.development.root,), Given(*world.material)))
+    findings = world.examine(renewed, OLD_AGE)
+    assert (findings.verdict, findings.profile, findings.stamped) == (Outcome.PASSED, Profile.B_T, None), findings
+
+
+def test_a_seal_without_material_gets_it_with_its_first_renewal(world: SealWorld, sealed: dict[Profile, SealedPdf]) -> None:
+    before = sealed[Profile.B_T].content
+    renewed = asyncio.run(renew(before, world.time_source, (world.development.root,), Given(*world.material)))
+    findings = world.examine(renewed, OLD_AGE)
+    assert (findings.verdict, findings.profile) == (Outcome.PASSED, Profile.B_LTA), findings
 
 
 def test_a_time_stamp_outlasts_the_certificate(world: SealWorld, sealed: dict[Profile, SealedPdf]) -> None:
@@ -199,7 +204,7 @@ def test_a_certificate_that_is_revoked_or_not_valid_seals_nothing(world: SealWor
     file = tmp_path / "seal.p12"
     file.write_bytes(pkcs12.serialize_key_and_certificates(b"", holder.key, holder.certificate, None, NoEncryption()))
     file.chmod(0o600)
-    signer = from_pkcs12(file, None)
+    signer = from_pkcs12(file, None, (root.certificate,))
     lists = (revocations(root, holder.certificate), revocations(world.time_root))
     with pytest.raises(CannotSeal, match="revoked"):
         asyncio.run(seal(plain_pdf(), signer, NOW, world.time_source, (root.certificate,), Given(*lists)))

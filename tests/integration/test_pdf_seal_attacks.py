@@ -118,7 +118,9 @@ def test_a_page_swapped_in_an_update_is_found(world: SealWorld, plain: bytes, ar
 
 
 def test_a_page_swapped_under_a_time_stamp_that_anybody_can_buy_is_found(world: SealWorld, plain: bytes) -> None:
-    forged = asyncio.run(renew(overwritten(plain, "I owe you 10000"), world.time_source, Given(*world.material)))
+    forged = asyncio.run(
+        renew(overwritten(plain, "I owe you 10000"), world.time_source, (world.development.root,), Given(*world.material))
+    )
     findings = world.examine(forged)
     assert findings.outcome(Check.COVERAGE) is Outcome.PASSED
     assert failed(findings) == {Check.CHANGES}

@@ -76,8 +76,12 @@ def issue(
     ends: datetime | None = None,
     serial: int | None = None,
     key: ec.EllipticCurvePrivateKey | None = None,
+    lists: Sequence[str] = (),
 ) -> Holder:
-    """A certificate, valid for the year around now unless said otherwise; without `by` it is its own issuer."""
+    """A certificate, valid for the year around now unless said otherwise; without `by` it is its own issuer.
+
+    `lists` are the addresses that it gives for its issuer's lists of revocations.
+    """
     now = datetime.now(UTC)
     key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -92,6 +96,9 @@ def issue(
     )
     if purposes and not ca:
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=critical)
+    if lists:
+        points = [x509.DistributionPoint([x509.UniformResourceIdentifier(each)], None, None, None) for each in lists]
+        builder = builder.add_extension(x509.CRLDistributionPoints(points), critical=False)
     return Holder(builder.sign(key if by is None else by.key, hashes.SHA256()), key)
 
 
