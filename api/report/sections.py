@@ -9,9 +9,9 @@ from api.report.page import Block, Code, Page, Paragraph, Section, Table, Terms
 from domain.actor import Mode, Provenance
 from domain.signing import ProcessCreated
 from infrastructure.telling.happened import Happened, envelope_status, signing_status
-from infrastructure.telling.personal import Disclosed, Erased, Withheld, moment
+from infrastructure.telling.personal import Disclosed, Erased, Withheld
 from infrastructure.telling.sentences import sentence
-from infrastructure.telling.wording import Wording
+from infrastructure.telling.wording import Wording, moment
 
 #: What each personal value of a signing's first entry is called.
 _PERSON: Final = (("E-mail address", "email"), ("Phone number", "phone"), ("Document number", "document_number"))

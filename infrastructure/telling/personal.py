@@ -1,7 +1,6 @@
 """What became of a personal value, as far as whoever tells of it may say."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from domain.canonical import Json, canonical
@@ -37,8 +36,3 @@ def spell(value: Json) -> str:
     """A value as people read it: a text as it is, anything else as JSON, cut where it is very long."""
     text = value if isinstance(value, str) else canonical(value).decode()
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}… ({len(text):,} characters)"
-
-
-def moment(at: datetime) -> str:
-    """A time in UTC, to the microsecond as it was recorded."""
-    return f"{at:%Y-%m-%d %H:%M:%S.%f} UTC"

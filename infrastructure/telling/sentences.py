@@ -47,7 +47,7 @@ from domain.signing import (
     Started,
 )
 from infrastructure.telling.happened import Happened
-from infrastructure.telling.personal import Disclosed, moment
+from infrastructure.telling.personal import Disclosed
 from infrastructure.telling.tables import BOUNCES, CHANNELS, FAILURES, METHODS
 from infrastructure.telling.wording import Wording
 
@@ -70,7 +70,7 @@ def of_envelope(fact: EnvelopeFact, wording: Wording) -> str:
     match fact:
         case EnvelopeCreated():
             order = "one after the other" if fact.order is OrderMode.SEQUENTIAL else "in any order"
-            deadline = "without a deadline" if fact.deadline is None else f"until {moment(fact.deadline)}"
+            deadline = "without a deadline" if fact.deadline is None else f"until {wording.moment(fact.deadline)}"
             count = f"{counted(len(fact.documents), 'document')} and {counted(len(fact.participants), 'participant')}"
             return f"The envelope was created with {count}, who sign {order}, {deadline}."
         case DocumentAdded():
@@ -85,14 +85,14 @@ def of_envelope(fact: EnvelopeFact, wording: Wording) -> str:
         case ParticipantFailed():
             return f"The envelope noted that {wording.who(fact.participant)} will not sign: {FAILURES[fact.reason]}."
         case DeadlineExtended():
-            return f"The deadline was moved to {moment(fact.deadline)}."
+            return f"The deadline was moved to {wording.moment(fact.deadline)}."
         case DocumentExecuted():
             return f"The executed form of {wording.document(fact.document)} was stored, SHA-256 {fact.sha256}."
         case CertificateIssued():
             return f"The certificate of completion was stored, SHA-256 {fact.sha256}."
         case SealRenewed():
             what = "the certificate of completion" if fact.document is None else wording.document(fact.document)
-            return f"The seal of {what} was renewed by a time stamp of {moment(fact.stamped_at)}, SHA-256 {fact.sha256}."
+            return f"The seal of {what} was renewed by a time stamp of {wording.moment(fact.stamped_at)}, SHA-256 {fact.sha256}."
         case EnvelopeCompleted():
             return "The envelope was completed."
         case EnvelopeDeclined():
@@ -116,7 +116,7 @@ def of_signing(participant: UUID, fact: SigningFact, wording: Wording) -> str:
         case DocumentAssigned():
             return f"{wording.document(fact.document.id)} was given to {who} to sign."
         case Invited() | InvitationResent() | InvitationDelivered() | InvitationBounced():
-            return _of_invitation(who, fact)
+            return _of_invitation(who, fact, wording)
         case SessionOpened() | OtpSent() | OtpVerified() | OtpFailed():
             return _of_recognition(who, fact, wording)
         case Started():
@@ -136,12 +136,12 @@ def of_signing(participant: UUID, fact: SigningFact, wording: Wording) -> str:
             assert_never(unreachable)
 
 
-def _of_invitation(who: str, fact: _Invitation) -> str:
+def _of_invitation(who: str, fact: _Invitation, wording: Wording) -> str:
     match fact:
         case Invited():
-            return f"{who} was invited, with a token that is valid until {moment(fact.invitation.expires_at)}."
+            return f"{who} was invited, with a token that is valid until {wording.moment(fact.invitation.expires_at)}."
         case InvitationResent():
-            until = moment(fact.invitation.expires_at)
+            until = wording.moment(fact.invitation.expires_at)
             return f"{who} was invited again, with a new token that is valid until {until}; the one before it no longer works."
         case InvitationDelivered():
             channel = CHANNELS[fact.channel]
@@ -156,9 +156,11 @@ def _of_recognition(who: str, fact: _Recognition, wording: Wording) -> str:
     match fact:
         case SessionOpened():
             user = wording.value(fact.user)
-            return f"{who} opened a signing session, having signed in as {user} at {moment(fact.signed_in_at)}."
+            return f"{who} opened a signing session, having signed in as {user} at {wording.moment(fact.signed_in_at)}."
         case OtpSent():
-            return f"A one-time code was sent to {who} by {CHANNELS[fact.channel]}, valid until {moment(fact.expires_at)}."
+            return (
+                f"A one-time code was sent to {who} by {CHANNELS[fact.channel]}, valid until {wording.moment(fact.expires_at)}."
+            )
         case OtpVerified():
             return f"{who} entered the one-time code."
         case OtpFailed():

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from datetime import UTC, datetime
+from typing import Literal, assert_never
 from uuid import UUID
 
 from domain.actor import Provenance
@@ -12,6 +13,13 @@ from domain.personal import Personal
 from infrastructure.telling.happened import Happened, created_of, documents_of, participants_of, processes_of
 from infrastructure.telling.personal import Disclosed, Erased, Shown, Withheld, spell
 from infrastructure.telling.tables import ACTORS, IDENTITIES, SOURCES
+
+Fineness = Literal["microseconds", "milliseconds"]
+
+
+def moment(at: datetime, fineness: Fineness = "microseconds") -> str:
+    """A time in UTC, to the microsecond as it was recorded, or to the millisecond before."""
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(' ', fineness)} UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,7 @@ class Wording:
     names: Mapping[UUID, str]
     titles: Mapping[UUID, str]
     fields: Sequence[str] = ()
+    fineness: Fineness = "microseconds"
 
     def value(self, personal: Personal) -> str:
         """A personal value, or why it is not there."""
@@ -48,6 +57,9 @@ class Wording:
 
     def document(self, id: UUID) -> str:
         return self.titles.get(id, f"Document {id}")
+
+    def moment(self, at: datetime) -> str:
+        return moment(at, self.fineness)
 
     def field(self, number: int) -> str:
         return self.fields[number - 1] if 1 <= number <= len(self.fields) else str(number)
@@ -72,7 +84,7 @@ class Wording:
         return " ".join(parts)
 
 
-def wording_of(told: Sequence[Happened], personal: Mapping[str, Shown]) -> Wording:
+def wording_of(told: Sequence[Happened], personal: Mapping[str, Shown], fineness: Fineness = "microseconds") -> Wording:
     """How participants and documents are called: as they are disclosed, and by their place where that does not tell."""
     nameless = Wording(personal, {}, {})
     titles = {
@@ -94,4 +106,4 @@ def wording_of(told: Sequence[Happened], personal: Mapping[str, Shown]) -> Wordi
         for who, place in participants_of(told).items()
     }
     created = created_of(told)
-    return Wording(personal, called, titles, () if created is None else labels_of(created.fields))
+    return Wording(personal, called, titles, () if created is None else labels_of(created.fields), fineness)
