@@ -24,11 +24,14 @@ _CAPTION_SHARE: Final = 0.3
 INK: Final[Colour] = (0.06, 0.14, 0.42)
 _BLACK: Final[Colour] = (0.0, 0.0, 0.0)
 
-#: The foot's line, in points: how far from the edges, how high, its sizes, and how much of the head a narrow page gets.
+#: The foot's line, in points: how far from the edges, how high, its sizes, the least room that it is written into, and how much
+#: of the head a narrow page gets.
 _FOOT_SIDE: Final = 12.0
 _FOOT_EDGE: Final = 4.0
 _FOOT_HEIGHT: Final = 8.0
 _FOOT_SIZES: Final = (6.0, 4.0)
+_FOOT_LEAST: Final = 24.0
+_TEST_SIZE: Final = 7.5
 _SHORT_HEAD: Final = 16
 
 
@@ -115,22 +118,33 @@ class Area:
 
 
 def put_foot(canvas: Canvas, page: PageSize, taken: Sequence[Box], foot: Foot) -> None:
-    """The line at a page's lower edge, at its upper one where a box is in the way; shortened where the page is narrow."""
-    across = page.width_millipoints / 1000 - 2 * _FOOT_SIDE
-    at = f"{foot.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    start = f"{TEST}  ·  " if foot.test else ""
-    texts = [f"{start}Process {foot.process}  ·  head {head}  ·  {at}" for head in (foot.head, f"{foot.head[:_SHORT_HEAD]}…")]
-    tried = (lettering.fit(text, Face.PLAIN, across, _FOOT_HEIGHT, *_FOOT_SIZES) for text in texts)
-    fitted = next((it for it in tried if it and len(it.lines) == 1), None)
-    fitted = fitted or lettering.shorten(texts[-1], Face.PLAIN, across, _FOOT_HEIGHT / 2, *_FOOT_SIZES)
+    """The line at a page's lower edge, or at its upper one where only that is free of boxes; shortened where the page is narrow."""
+    width, side = page.width_millipoints / 1000, min(_FOOT_SIDE, page.width_millipoints / 10_000)
     high, edge = (round(length * 1000) for length in (_FOOT_HEIGHT, _FOOT_EDGE))
-    low = page.height_millipoints - edge - high
-    strips = [Box(0, y, page.width_millipoints, high) for y in (low, edge)]
+    strips = [Box(0, y, page.width_millipoints, high) for y in (page.height_millipoints - edge - high, edge)]
     strip = next((each for each in strips if not any(_meet(each, box) for box in taken)), strips[0])
-    canvas.setFillColorRGB(*(WARNING if foot.test else GREY))
-    canvas.setFont(lettering.font(Face.PLAIN), fitted.size)
-    top = (page.height_millipoints - strip.y_millipoints) / 1000
-    canvas.drawString(_FOOT_SIDE, top - lettering.ASCENT * fitted.size, fitted.lines[0])
+    baseline = (page.height_millipoints - strip.y_millipoints) / 1000 - lettering.ASCENT * _FOOT_SIZES[0]
+    left = side
+    if foot.test:
+        size = min(_TEST_SIZE, (width - 2 * side) / lettering.width(TEST, Face.BOLD, 1))
+        _foot_text(canvas, Fitted(size, (TEST,)), Face.BOLD, WARNING, (left, baseline))
+        left += lettering.width(TEST, Face.BOLD, size) + _FOOT_SIDE
+    if width - side - left >= _FOOT_LEAST:
+        _foot_text(canvas, _foot_line(foot, width - side - left), Face.PLAIN, GREY, (left, baseline))
+
+
+def _foot_line(foot: Foot, across: float) -> Fitted:
+    at = f"{foot.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    texts = [f"Process {foot.process}  ·  head {head}  ·  {at}" for head in (foot.head, f"{foot.head[:_SHORT_HEAD]}…")]
+    # The line is not high enough for a second one.
+    tried = (lettering.fit(text, Face.PLAIN, across, _FOOT_HEIGHT, *_FOOT_SIZES) for text in texts)
+    return next(filter(None, tried), None) or lettering.shorten(texts[-1], Face.PLAIN, across, _FOOT_HEIGHT, *_FOOT_SIZES)
+
+
+def _foot_text(canvas: Canvas, fitted: Fitted, face: Face, colour: Colour, at: tuple[float, float]) -> None:
+    canvas.setFillColorRGB(*colour)
+    canvas.setFont(lettering.font(face), fitted.size)
+    canvas.drawString(*at, fitted.lines[0])
 
 
 def _meet(one: Box, other: Box) -> bool:

@@ -30,6 +30,8 @@ _SHADES: Final[dict[FieldType, Shade]] = {
     FieldType.EMAIL: (71, 85, 105),
 }
 
+_LEAST_WIDTH: Final = 64
+
 #: Opacity of 255.
 _FILL: Final = 40
 _TAG: Final = 225
@@ -37,6 +39,9 @@ _TAG: Final = 225
 #: In points of the picture for a width of 900, and the least that is read.
 _LABEL: Final = 13
 _LEAST_LABEL: Final = 9
+
+#: Letters of a label that are shown.
+_MOST_LABEL: Final = 40
 
 
 def picture(data: bytes, page: int, boxes: Sequence[PreviewBox], width_pixels: int) -> bytes:
@@ -47,7 +52,7 @@ def picture(data: bytes, page: int, boxes: Sequence[PreviewBox], width_pixels: i
             raise DrawingRefused(Fault.NO_SUCH_PAGE, page=page, pages=len(document))
         shown = document[page - 1]
         width, height = shown.get_size()
-        scale = min(width_pixels / width, (MAX_PIXELS / (width * height)) ** 0.5)
+        scale = min(max(width_pixels, _LEAST_WIDTH) / width, (MAX_PIXELS / (width * height)) ** 0.5)
         paper: Image.Image = shown.render(scale=scale).to_pil().convert("RGB")
     except pypdfium2.PdfiumError as err:
         raise DrawingRefused(Fault.UNREADABLE) from err
@@ -75,7 +80,9 @@ def _put_box(paper: Image.Image, box: PreviewBox, edges: Edges, font: ImageFont.
 
 def _put_label(paper: Image.Image, box: PreviewBox, edges: Edges, font: ImageFont.FreeTypeFont) -> None:
     """A tag with the label and the kind: within the box at its top left where it fits, else beside it, never off the page."""
-    words = f"{spelled_out(box.label)} · {box.kind.capitalize()}"
+    label = spelled_out(box.label, Face.BOLD)
+    label = label if len(label) <= _MOST_LABEL else f"{label[: _MOST_LABEL - 1]}…"
+    words = f"{label} · {box.kind.capitalize()}"
     pen = ImageDraw.Draw(paper, "RGBA")
     across = float(pen.textlength(words, font)) + 6
     high = font.size * 1.3
