@@ -12,7 +12,7 @@ for the whole, in that order; 2 also if the command line is wrong.
 Written from docs/evidence-format.md and docs/ledger-format.md; it shares no code with the program that makes bundles. Read it from top to
 bottom: the basics, then class Verification with one method for each check, in their order. It does less than `countersign verify`: of
 histories only the least rules, and not whether they break off within a decision; no receipts; of certificates no revocation, name
-constraints or path lengths; of tokens only RSA (PKCS #1 v1.5) and ECDSA, with SHA-2.
+constraints or path lengths; of tokens only RSA (PKCS #1 v1.5) and ECDSA, with SHA-2; of PDFs their hashes, and no seals.
 """
 
 import argparse
@@ -61,13 +61,14 @@ OTHERS = (
 WORDS = re.compile(r"\S+").findall
 ENDS = WORDS("completed declined cancelled expired failed")
 ENVELOPE = WORDS("created sent document-added participant-added participant-completed participant-failed deadline-extended")
-STARTED = WORDS("document-viewed otp-sent otp-verified otp-failed consent-given document-signed completed")
+STARTED = WORDS("document-viewed otp-sent otp-verified otp-failed consent-given fields-filled document-signed completed")
 SIGNING = WORDS("process-created document-assigned invited invitation-resent invitation-delivered invitation-bounced started")
 FIXED = WORDS("VERIFY.md checkpoint disclosures.jsonl entries.jsonl ledger.jsonl manifest.json report.html report.txt")
 FIXED += ["verify_evidence.py"]
-LAST, FIRST = WORDS("envelope.document-executed envelope.certificate-issued"), WORDS("envelope.created signing.process-created")
-KNOWN = {f"envelope.{it}/1" for it in [*ENVELOPE, *ENDS]} | {f"{it}/1" for it in LAST} | {f"{it}/2" for it in FIRST}
-KNOWN |= {f"signing.{it}/1" for it in [*SIGNING, *STARTED, *ENDS, "session-opened"]}
+FIRST = WORDS("envelope.created signing.process-created")
+LAST = WORDS("envelope.document-executed envelope.certificate-issued envelope.seal-renewed")
+KNOWN = {f"envelope.{it}/1" for it in [*ENVELOPE, *ENDS]} | {f"{it}/1" for it in LAST} | {f"{it}/2" for it in [*FIRST, *LAST[:2]]}
+KNOWN |= {f"signing.{it}/1" for it in [*SIGNING, *STARTED, *ENDS, "session-opened"]} | {"envelope.created/3"}
 ENDINGS = {f"{kind}.{end}" for kind in ("envelope", "signing") for end in ENDS}
 ONCE = {"envelope.sent", "signing.invited", "signing.started"}
 AFTER = {f"signing.{it}": "signing.started" for it in STARTED}
@@ -201,19 +202,15 @@ class Policy:
                 case ["group", name, least, *members]:
                     need(free.issuperset(members), f"group {name} has a member that is unknown, or in another group")
                     least = {"any": "1", "all": str(len(members))}.get(least, least)
-                    need(
-                        fits(least, NUMBER) and int(least) <= len(members) == len({*members}),
-                        f"group {name} has no such threshold",
-                    )
+                    possible = fits(least, NUMBER) and int(least) <= len(members) == len({*members})
+                    need(possible, f"group {name} has no such threshold")
                     self.groups[name] = int(least), members
                     free -= {*members}
                 case ["quorum", name]:
                     need(name in taken, f"the quorum {name} is not defined")
                     quorums.append(name)
-                case [word, *_]:
-                    need(word.startswith("#"), f"a line that begins with {word}")
                 case _:
-                    pass
+                    need(not words or words[0].startswith("#"), f"a line that begins with {words[:1]}")
             if words[:1] in (["witness"], ["group"]):
                 need(words[1] not in taken, f"the name {words[1]} is taken")
                 taken.add(words[1])
@@ -279,11 +276,7 @@ INTEGER, OCTETS, OID, MOMENT, SEQUENCE, SET, TAGGED = 0x02, 0x04, 0x06, 0x18, 0x
 PKCS, SHA2, ECDSA = map(bytes.fromhex, ("2a864886f70d01", "6086480165030402", "2a8648ce3d0403"))
 SIGNED_DATA, CONTENT_TYPE, DIGEST, TST_INFO = PKCS + b"\7\2", PKCS + b"\x09\3", PKCS + b"\x09\4", PKCS + b"\x09\x10\1\4"
 SIGNER, SIGNER_V2, RSA = PKCS + b"\x09\x10\2\x0c", PKCS + b"\x09\x10\2\x2f", PKCS + b"\1\1"
-HASHES: dict[bytes, hashes.HashAlgorithm] = {
-    SHA2 + b"\1": hashes.SHA256(),
-    SHA2 + b"\2": hashes.SHA384(),
-    SHA2 + b"\3": hashes.SHA512(),
-}
+HASHES = {SHA2 + bytes([it]): kind for it, kind in enumerate((hashes.SHA256(), hashes.SHA384(), hashes.SHA512()), 1)}
 SIGNED_WITH = {
     prefix + bytes([it + first]): SHA2 + bytes([it]) for prefix, first in ((ECDSA, 1), (PKCS + b"\1", 10)) for it in (1, 2, 3)
 }
@@ -441,9 +434,7 @@ class Verification:
 
     def run(self) -> str:
         """The verdict of the whole; `findings` has those of the checks."""
-        for name, check in vars(Verification).items():
-            if not name.startswith("check_"):
-                continue
+        for name, check in [it for it in vars(Verification).items() if it[0].startswith("check_")]:
             try:
                 if any(finding["verdict"] != "valid" for finding in self.findings[:3]):
                     raise Indeterminate("not reached")
@@ -463,13 +454,11 @@ class Verification:
         hashes_ = {name: sha256(content).hexdigest() for name, content in members.items()}
         need({*FIXED} <= {*members} and all(fits(it, OTHERS) for it in {*members} - {*FIXED}), "a member is missing or unknown")
         [manifest] = read_lines(bytes(members["manifest.json"]), MANIFEST)
-        need(
-            manifest["files"] == {it: hash for it, hash in hashes_.items() if it != "manifest.json"},
-            "another hash than the manifest's",
-        )
+        listed = {it: hash for it, hash in hashes_.items() if it != "manifest.json"}
+        need(manifest["files"] == listed, "another hash than the manifest's")
         self.ledger, self.envelope, self.process = manifest["ledger"], manifest["envelope"], manifest["process"]
         need(self.process is None or (fits(self.process, ID) and self.process != self.envelope), "no id of a process")
-        self.documents = {it[10:-4]: hash for it, hash in hashes_.items() if it.startswith("documents/")}
+        self.documents = {it[10:-4]: (hash, members[it]) for it, hash in hashes_.items() if it.startswith("documents/")}
         self.withheld = manifest["withheld"]
         need(self.withheld == sorted({*self.withheld} - {*self.documents}), "withheld documents out of order, or there")
 
@@ -579,10 +568,8 @@ class Verification:
         [entry] = [it for it in self.others if it["position"] == self.heads[0]["position"]]
         own, until = str(uuid5(NAMESPACE_URL, f"countersign:{self.ledger}")), entry["data"]["position"]
         need((entry["type"], entry["stream"]) == ("ledger.heads-recorded/1", own), "the manifest's entry is none")
-        need(
-            fits(entry["data"], MANIFEST_OF_HEADS) and until < entry["position"],
-            "the manifest's entry is none, or of later entries",
-        )
+        recorded = fits(entry["data"], MANIFEST_OF_HEADS) and until < entry["position"]
+        need(recorded, "the manifest's entry is none, or of later entries")
         for row, proof in self.rows:
             root = root_of_heads(proof["path"], proof["row"], row["stream"])
             need(root.hex() == entry["data"]["root"], f"the row of {row['stream']} is not in the manifest")
@@ -599,7 +586,8 @@ class Verification:
     def check_history(self) -> str:
         if any(finding["verdict"] != "valid" for finding in self.findings if finding["check"] == "chain"):
             raise Indeterminate("the chain does not hold")
-        seen, papers, owed = defaultdict[str, set[str]](set), dict[str, str](), defaultdict[str, set[str]](set)
+        seen, owed = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+        papers, files = dict[str, str](), dict[str | None, str]()
         for fact in self.facts:
             stream, kind, data = fact["stream"], fact["kind"], fact["data"]
             before, where = seen[stream], f"{kind} at {fact['position']}"
@@ -629,6 +617,9 @@ class Verification:
                 need(owed[stream] <= before, f"{where} comes before all is signed")
             elif kind == "envelope.completed":
                 need(self.participants() <= before, f"{where} comes before every participant has")
+            elif kind in LAST:
+                need(files.get(data.get("document")) == data.get("previous_sha256"), f"{where} is of another file than the last")
+                files[data.get("document")] = data["sha256"]
             if kind == "envelope.participant-completed":
                 who = data["participant"]
                 need(who not in self.streams or "signing.completed" in seen[who], f"{where} comes before signing.completed")
@@ -657,13 +648,33 @@ class Verification:
         return f"{len(self.disclosures)} values, {len(withheld)} of them withheld: {', '.join(withheld) or 'none'}"
 
     def check_files(self) -> str:
-        paths = "envelope.created documents sha256", "envelope.document-added document sha256"
-        papers = named(self.facts, *paths, *(f"{kind} sha256" for kind in LAST))
-        need(all(name == hash for name, hash in self.documents.items()), "a document is not the one of its name")
+        originals = named(self.facts, "envelope.created documents sha256", "envelope.document-added document sha256")
+        papers = originals | named(self.facts, *(f"{kind} sha256" for kind in LAST))
+        need(all(name == hash for name, (hash, _) in self.documents.items()), "a document is not the one of its name")
         need({*self.documents, *self.withheld} <= papers, "a document that no fact names")
-        if missing := papers - {*self.documents, *self.withheld}:
+        for name, begins in self.beginnings().items():
+            digest, at, content = sha256(), 0, self.documents[name][1]
+            for size, hash in sorted(begins):
+                digest.update(content[at:size])
+                need(size <= len(content) and digest.hexdigest() == hash, f"{name} does not begin as a fact says")
+                at = size
+        needed = papers - named(self.facts, "envelope.seal-renewed previous_sha256") | originals
+        if missing := needed - {*self.documents, *self.withheld}:
             raise Indeterminate(f"not there: {', '.join(sorted(missing))}")
-        return f"{len(self.documents)} documents, {len(self.withheld)} withheld"
+        return f"{len(self.documents)} documents, {len(self.withheld)} withheld; the seals in them are not looked at"
+
+    def beginnings(self) -> dict[str, set[tuple[int, str]]]:
+        """What the files made after the end begin with, as sizes and hashes: what was sealed, and the form before a renewal."""
+        bodies, found = dict[str, tuple[int, str]](), defaultdict[str, set[tuple[int, str]]](set)
+        for data in (fact["data"] for fact in self.facts if fact["kind"] in LAST):
+            paper, name, before, body, size = map(data.get, WORDS("document sha256 previous_sha256 body_sha256 body_bytes"))
+            if fits(body, HASH) and fits(size, int):
+                bodies[spell(paper)] = size, body
+            if fits(name, HASH) and name in self.documents:
+                found[name] |= {bodies[spell(paper)]} if spell(paper) in bodies else set()
+                if fits(before, HASH) and before in self.documents:
+                    found[name].add((len(self.documents[before][1]), before))
+        return found
 
 
 def main() -> int:

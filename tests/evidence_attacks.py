@@ -2,13 +2,17 @@
 
 from domain.faults import Verdict
 from domain.findings import Check
-from tests import evidence_attacks_on_bundles, evidence_attacks_on_ledgers
+from tests import evidence_attacks_on_bundles, evidence_attacks_on_files, evidence_attacks_on_ledgers
 from tests.evidence_attack import ATTACKS, Attack, Found, Holds, Means
 
 __all__ = ["ATTACKS", "Attack", "Holds", "Means", "page"]
 
 #: Whoever imports them puts their attacks into the table, in this order.
-KINDS = {"Whoever passes a bundle on": evidence_attacks_on_bundles, "Whoever keeps the ledger": evidence_attacks_on_ledgers}
+KINDS = {
+    "Whoever passes a bundle on": evidence_attacks_on_bundles,
+    "On executed documents and their seals": evidence_attacks_on_files,
+    "Whoever keeps the ledger": evidence_attacks_on_ledgers,
+}
 
 HEAD = """\
 # Attacks on evidence, and what finds them

@@ -35,6 +35,7 @@ from tests.evidence_scene import (
     ENVELOPE,
     FIRST,
     MIDDLE,
+    ORIGINALS,
     SCENE,
     SECOND,
     SIZE,
@@ -50,6 +51,7 @@ from tests.evidence_scene import (
     signed_checkpoint,
     with_lines,
     without,
+    without_document,
 )
 from tests.evidence_stamps import Authority
 from tests.evidence_world import WITNESSES, entry_of, repacked, signing_key, text_of, unpacked, witness_key
@@ -227,7 +229,6 @@ def part_for_the_whole() -> Content:
 DISCLOSED = [line for line in CONTENT.disclosures if isinstance(line, Disclosed)]
 BY_DISCLOSURES: Found = {Check.DISCLOSURES: INVALID}
 BY_FILES: Found = {Check.FILES: INVALID}
-PAPERS = sorted(CONTENT.documents)
 
 
 @attack(Holds.COPY, BY_DISCLOSURES)
@@ -293,14 +294,14 @@ def erasure_made_up() -> Content:
 def documents_swapped() -> bytes:
     """gives each of two documents the other's name"""
     members = unpacked(CONTENT)
-    one, other = (f"documents/{name}.pdf" for name in PAPERS)
+    one, other = (f"documents/{name}.pdf" for name in ORIGINALS)
     return repacked({**members, one: members[other], other: members[one]})
 
 
 @attack(Holds.COPY, BY_FILES)
 def document_replaced() -> bytes:
     """puts another document under the name of the one that was signed"""
-    return repacked({**unpacked(CONTENT), f"documents/{PAPERS[0]}.pdf": b"%PDF-1.7\nWhat was never signed\n%%EOF\n"})
+    return repacked({**unpacked(CONTENT), f"documents/{ORIGINALS[0]}.pdf": b"%PDF-1.7\nWhat was never signed\n%%EOF\n"})
 
 
 @attack(Holds.COPY, {Check.FILES: INVALID})
@@ -313,13 +314,13 @@ def document_added() -> Content:
 @attack(Holds.COPY, {Check.FILES: INDETERMINATE})
 def document_left_out() -> Content:
     """leaves a document out"""
-    return replace(CONTENT, documents={PAPERS[1]: CONTENT.documents[PAPERS[1]]})
+    return without_document(ORIGINALS[0])
 
 
 @attack(Holds.COPY, {}, said="1 document, withheld")
 def document_said_to_be_withheld() -> Content:
     """leaves a document out, and says that it is withheld"""
-    return SCENE.content(withheld_documents=[PAPERS[0]])
+    return SCENE.content(withheld_documents=[ORIGINALS[0]])
 
 
 # What no check looks at

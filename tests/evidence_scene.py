@@ -23,8 +23,9 @@ from tests.histories import ORIGIN, Row
 
 @dataclass(frozen=True)
 class Scene:
-    """An envelope that two people signed one after the other, with a heads manifest after each; the first was then erased.
+    """An envelope that two people signed one after the other, with a heads manifest after each.
 
+    It was executed, seals were renewed, and the first of the two was erased before the second manifest.
     `middle` is the size of the log with the first manifest. There is another envelope before, `others` with its participant.
     """
 
@@ -67,6 +68,7 @@ def scene(origin: str = ORIGIN) -> Scene:
     begun = beginning(origin)
     first, second = begun.participants
     begun.world.sign(begun.envelope, second)
+    begun.world.execute(begun.envelope)
     begun.world.erase(first)
     begun.world.record_heads()
     return begun
@@ -91,6 +93,13 @@ GENUINE = packed(CONTENT)
 CONSENT = SCENE.position("signing.consent-given", SECOND)
 #: Where they were sent a code, failed with it, and passed.
 CODE = SCENE.position("signing.otp-sent", SECOND)
+#: Where the two documents were executed, and the seal of the first was renewed.
+EXECUTED = SCENE.position("envelope.document-executed", ENVELOPE)
+RENEWED = SCENE.position("envelope.seal-renewed", ENVELOPE)
+#: The documents that were signed, their executed forms, and the certificate, as they are in the bundle.
+ORIGINALS = [document.sha256 for document in WORLD.states[ENVELOPE].documents]
+FORMS = [WORLD.states[ENVELOPE].executed[document.id] for document in WORLD.states[ENVELOPE].documents]
+CERTIFICATE = WORLD.states[ENVELOPE].certificate
 
 
 def resealed(entries: Iterable[Entry]) -> list[Row]:
@@ -139,13 +148,21 @@ def without(*positions: int) -> list[EntryLine]:
     return [line for line in CONTENT.entries if line.position not in positions]
 
 
+def without_document(name: str) -> Content:
+    """The bundle with one document less."""
+    return replace(CONTENT, documents={each: it for each, it in CONTENT.documents.items() if each != name})
+
+
 def relinked(lines: Sequence[EntryLine]) -> list[EntryLine]:
     rows = resealed(decode(line.raw) for line in lines)
     return [EntryLine(line.position, row.leaf, row.raw) for line, row in zip(lines, rows, strict=True)]
 
 
 def showing(lines: Sequence[EntryLine], content: Content = CONTENT) -> Content:
-    """The bundle with these entries; disclosures follow their commitments, and a proof that cannot be had is that of another."""
+    """The bundle with these entries, with the disclosures of their commitments and the documents that they name.
+
+    A proof that cannot be had is that of another entry.
+    """
     known = {decode(line_at(it.position).raw).personal[it.path]: it for it in content.disclosures}
     spare = next(iter(content.proofs.values()))
     positions = sorted({line.position for line in (*lines, *content.ledger_entries)})
@@ -158,6 +175,7 @@ def showing(lines: Sequence[EntryLine], content: Content = CONTENT) -> Content:
             for path, commitment in sorted(decode(line.raw).personal.items())
         ),
         proofs={position: content.proofs.get(position, spare) for position in positions},
+        documents={name: it for name, it in content.documents.items() if any(name.encode() in line.raw for line in lines)},
     )
 
 

@@ -15,6 +15,8 @@ from uuid import UUID
 
 from domain.canonical import canonical
 from domain.checkpoint import Checkpoint, format_checkpoint
+from domain.coordination import RecordCertified, RecordExecuted, RecordRenewed
+from domain.envelope import CertificateIssued, DocumentExecuted, SealRenewed
 from domain.erasure import SubjectErased
 from domain.heads import NO_PART, Head, RowProof, missing, prove, update
 from domain.ids import milliseconds
@@ -22,6 +24,7 @@ from domain.merkle import consistency_proof, inclusion_proof, root_of
 from domain.note import Note, SignatureType, SignerKey, VerifierKey, cosign_text, format_note, parse_note, sign_text
 from domain.personal import Disclosure
 from domain.policy import NONE, Group, Log, Policy, Witness, format_policy
+from domain.seal import Obstacle, Profile, Seal
 from domain.sealing import ENDINGS, HeadsRecorded, ledger_stream
 from infrastructure.bundle_archive import chunks_of, write_archive
 from infrastructure.bundle_format import Content, Document, Earlier, Texts, members_of, write
@@ -131,13 +134,46 @@ class EvidenceWorld(RecordedLog):
     authority: Authority = field(default_factory=Authority)
     disclosures: dict[tuple[int, str], Disclosure] = field(default_factory=dict)
     documents: dict[str, bytes] = field(default_factory=dict)
+    #: Which of them a later form begins with.
+    superseded: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.keys = self.keys or (signing_key(self.origin),)
 
     def paper(self) -> str:
-        raw = b"%%PDF-1.7\n%% %b\n%%%%EOF\n" % self.random.randbytes(24).hex().encode()
+        return self._store(b"%PDF-1.7\n" + self._revision("document"))
+
+    def execute(self, envelope: UUID) -> None:
+        """Each document of a completed envelope is executed and the certificate issued; then the seals of the first and of it are renewed."""
+        seal = Seal(Profile.B_T, Obstacle.NO_MATERIAL, sha256(b"certificate").hexdigest(), self.now, "https://tsa.example")
+        papers = self.states[envelope].documents
+        for paper in papers:
+            body, name = self._seal()
+            drawn_on = sha256(b"normalised").hexdigest()
+            executed = DocumentExecuted(paper.id, sha256(body).hexdigest(), name, len(body), drawn_on, seal)
+            self.on_package(RecordExecuted(envelope, executed))
+        body, name = self._seal()
+        self.on_package(RecordCertified(envelope, CertificateIssued(name, sha256(body).hexdigest(), len(body), seal)))
+        for document in (papers[0].id, None):
+            self._renew(envelope, document)
+
+    def _seal(self) -> tuple[bytes, str]:
+        """A body, and the name of the file that begins with it."""
+        body = b"%PDF-1.7\n" + self._revision("body")
+        return body, self._store(body + self._revision("seal"))
+
+    def _renew(self, envelope: UUID, document: UUID | None) -> None:
+        state = self.states[envelope]
+        before = state.certificate if document is None else state.executed[document]
+        after = self._store(self.documents[before] + self._revision("time stamp"))
+        self.superseded.add(before)
+        self.on_package(RecordRenewed(envelope, SealRenewed(document, before, after, self.now)))
+
+    def _revision(self, what: str) -> bytes:
+        return f"% {what} {self.random.randbytes(24).hex()}\n%%EOF\n".encode()
+
+    def _store(self, raw: bytes) -> str:
         name = sha256(raw).hexdigest()
         self.documents[name] = raw
         return name
@@ -182,12 +218,13 @@ class EvidenceWorld(RecordedLog):
         withheld: Collection[tuple[int, str]] = (),
         withheld_documents: Collection[str] = (),
         streams: Collection[UUID] | None = None,
+        all_forms: bool = False,
     ) -> Content:
         """What the ledger gives out about an envelope or one of its processes: entries, and proofs to the checkpoint of `size`.
 
         `earlier` are sizes of further checkpoints, `stamped` the times at which checkpoints were stamped, by size; `withheld`
         are positions and paths of personal values, `withheld_documents` the SHA-256 of documents; `streams` are others than those
-        that the bundle says it is about.
+        that the bundle says it is about; with `all_forms`, files whose seals were renewed are there as they were before, too.
         """
         size = size or len(self.rows)
         rows = self.rows[:size]
@@ -196,7 +233,8 @@ class EvidenceWorld(RecordedLog):
         disclosures = list(self._disclosed(rows, chosen, withheld))
         heads = self._heads(rows, streams)
         needed = {line.erased for line in disclosures if isinstance(line, ErasedBy)} | ({heads.position} if heads else set())
-        named = [name for name in self.documents if any(name.encode() in row.raw for row in chosen)]
+        wanted = self.documents if all_forms else self.documents.keys() - self.superseded
+        named = [name for name in self.documents if name in wanted and any(name.encode() in row.raw for row in chosen)]
         leaves = self.leaves()[:size]
         notes = {each: self.checkpoint(each) for each in (*earlier, size)}
         return Content(

@@ -14,13 +14,16 @@ from infrastructure.bundle_format import Content
 from infrastructure.bundle_lines import EntryLine, is_pointer
 from infrastructure.codec import CodecError, decode_fact
 
-#: Where the facts of an envelope name documents, by the type without its number (docs/evidence-format.md, "The checks").
-_DOCUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
+#: Where the facts of an envelope name what, by the type without its number (docs/evidence-format.md, "The checks").
+_ORIGINALS: Final[Mapping[str, tuple[str, ...]]] = {
     "envelope.created": ("documents", "sha256"),
     "envelope.document-added": ("document", "sha256"),
-    "envelope.document-executed": ("sha256",),
-    "envelope.certificate-issued": ("sha256",),
 }
+#: Of files that are made after the end.
+_MADE: Final[Mapping[str, tuple[str, ...]]] = dict.fromkeys(
+    ("envelope.document-executed", "envelope.certificate-issued", "envelope.seal-renewed"), ("sha256",)
+)
+_PREVIOUS: Final[Mapping[str, tuple[str, ...]]] = {"envelope.seal-renewed": ("previous_sha256",)}
 _PARTICIPANTS: Final[Mapping[str, tuple[str, ...]]] = {
     "envelope.created": ("participants", "participant"),
     "envelope.participant-added": ("slot", "participant"),
@@ -106,9 +109,24 @@ class Case:
     def documents(self) -> dict[str, int]:
         """The SHA-256 of each document that the facts of the envelope name, and the position of the first that does."""
         found: dict[str, int] = {}
-        for position, name in self._named(_DOCUMENTS):
+        for position, name in self._named({**_ORIGINALS, **_MADE}):
             found.setdefault(name, position)
         return found
+
+    @cached_property
+    def superseded(self) -> frozenset[str]:
+        """The documents that need not be there, because a later form begins with them."""
+        originals = {name for _, name in self._named(_ORIGINALS)}
+        return frozenset(name for _, name in self._named(_PREVIOUS) if name not in originals)
+
+    @cached_property
+    def made(self) -> frozenset[str]:
+        """The documents that were made after the end: executed ones, the certificate, and what was renewed of them."""
+        return frozenset(name for _, name in self._named(_MADE))
+
+    def facts_of_made(self) -> Iterator[tuple[int, Mapping[str, Json]]]:
+        """Position and data of each fact that names one of them, in the order of the log."""
+        return ((position, entry.data) for position, entry, _ in self.entries if entry.type.partition("/")[0] in _MADE)
 
     def _named(self, paths: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[int, str]]:
         for position, entry, _ in self.entries:

@@ -1,4 +1,4 @@
-"""Whether personal values and documents are those that the entries commit to, and what receipts say of the entries."""
+"""Whether personal values are those that the entries commit to, and what receipts say of the entries."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -63,29 +63,6 @@ def _fault(case: Case, line: DisclosureLine, placed: Placed, commitment: str) ->
             return None
         case _ as unreachable:
             assert_never(unreachable)
-
-
-def check_files(case: Case) -> Finding:
-    """Whether every document that the facts name is there, or said to be withheld, and no other."""
-    named, content = case.documents, case.content
-    wrong: list[Detail] = []
-    for name, document in content.documents.items():
-        if document.sha256 != name:
-            wrong.append(Detail(f"the document {name} hashes to {document.sha256}", named.get(name), name))
-        elif name not in named:
-            wrong.append(Detail(f"the document {name} is one that no entry names", name=name))
-    strange = [name for name in content.withheld if name not in named]
-    wrong += [Detail(f"the document {name} is said to be withheld, and no entry names it", name=name) for name in strange]
-    there = {*content.documents, *content.withheld}
-    missing = [
-        Detail(f"the document {name} is not there", position, name) for name, position in named.items() if name not in there
-    ]
-    withheld = f", {len(content.withheld):,} withheld" if content.withheld else ""
-    finding = weigh(
-        Check.FILES, wrong, missing, f"{counted(len(content.documents), 'document')} as the entries name them{withheld}"
-    )
-    named_withheld = tuple(Detail(f"the document {name} is withheld", named.get(name), name) for name in content.withheld)
-    return replace(finding, details=finding.details + named_withheld)
 
 
 def check_receipts(case: Case, receipts: Sequence[ReceiptText], size: int) -> Finding:

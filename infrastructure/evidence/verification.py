@@ -17,7 +17,8 @@ from infrastructure.bundle_archive import BundleError
 from infrastructure.bundle_format import LIMITS, Content, Limits, Progress, read
 from infrastructure.bundle_lines import Disclosed, ErasedBy, Withheld
 from infrastructure.evidence.case import Case
-from infrastructure.evidence.content_checks import check_disclosures, check_files, check_receipts
+from infrastructure.evidence.content_checks import check_disclosures, check_receipts
+from infrastructure.evidence.file_checks import check_files
 from infrastructure.evidence.log_checks import (
     check_checkpoints,
     check_inclusion,
@@ -171,6 +172,8 @@ class _Run:
             yield f"what happened after position {self._complete:,}: the heads manifest says nothing of it"
         if content.process is not None:
             yield "the other participants: their part was not checked"
+        if not self._case.made.isdisjoint(content.documents):
+            yield "the seals in the PDFs, which `countersign verify FILE.pdf --bundle` looks at: here only hashes were compared"
         yield from self._left_out()
         if not trust.receipts:
             yield "a receipt that somebody kept (--receipt), to compare these entries with"
