@@ -1,4 +1,4 @@
-"""Judges a sealed PDF, alone in a process with limits. Run as a file.
+"""Judges a sealed PDF, alone in a process with limits. Run as a file, and forked for each PDF (`fork_server.py`).
 
 A line of JSON on standard input says by what (`anchors` and `time_anchors` as PEM, `at` as an ISO 8601 time), the PDF follows.
 One line of JSON, `Findings.as_json`, goes to standard output. Whatever else happens, the parent sees as the end of the process.
@@ -16,15 +16,14 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from cryptography import x509
 
+from infrastructure.fork_server import serve
 from infrastructure.pdf_child import limit
+from infrastructure.pdf_seal.examination import examine
 
 
 def main() -> None:
     """Reads what there is to judge, writes the findings."""
     limit()
-    logging.disable()  # nobody reads it, and a traceback takes longer than the check that it tells of
-    from infrastructure.pdf_seal.examination import examine
-
     asked = json.loads(sys.stdin.buffer.readline())
     anchors, time_anchors = (_certificates(asked[key]) for key in ("anchors", "time_anchors"))
     findings = examine(sys.stdin.buffer.read(), anchors, time_anchors, datetime.fromisoformat(asked["at"]))
@@ -39,4 +38,5 @@ def _certificates(pem: str) -> list[x509.Certificate]:
 
 
 if __name__ == "__main__":
-    main()
+    logging.disable()  # nobody reads it, and a traceback takes longer than the check that it tells of
+    serve(main)

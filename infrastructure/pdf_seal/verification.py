@@ -9,7 +9,8 @@ from typing import Final
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate
 
-from infrastructure.limited_process import NoAnswer, ask
+from infrastructure.forked_process import ask_fork
+from infrastructure.limited_process import NoAnswer
 from infrastructure.pdf_seal.findings import Check, Finding, Findings, Outcome, from_json
 
 #: A document of the largest accepted size, sealed and with some time stamps.
@@ -31,7 +32,7 @@ async def verify_seal(pdf: bytes, anchors: Sequence[Certificate], time_anchors: 
         return _failed(f"the file has {len(pdf)} bytes, more than the {MAX_BYTES} that a sealed one may have")
     asked = {"anchors": _pem(anchors), "time_anchors": _pem(time_anchors), "at": at.isoformat()}
     try:
-        answer = await ask(_CHILD, (json.dumps(asked).encode() + b"\n", pdf), _MAX_ANSWER_BYTES)
+        answer = await ask_fork(_CHILD, (json.dumps(asked).encode() + b"\n", pdf), _MAX_ANSWER_BYTES)
         return from_json(json.loads(answer))
     except NoAnswer as err:
         return _failed(f"the program that reads the file gave no answer: {err}")
