@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -44,6 +44,7 @@ from infrastructure.ledger import NO_ANSWER, Ledger
 from infrastructure.mail import AddressUnusable, Mailer, MailRefused, MailUnavailable
 from infrastructure.notifications import LogListener
 from infrastructure.recorder import LogReader, StoredEntry
+from infrastructure.retries import Retry
 from infrastructure.vault import Reference, Vault
 
 log = logging.getLogger(__name__)
@@ -67,28 +68,6 @@ _CLAIM: Final = (
 )
 _SETTLE: Final = "UPDATE deliveries SET status = %s, error = %s WHERE invitation = %s"
 _POSTPONE: Final = "UPDATE deliveries SET next_attempt_at = %s, error = %s WHERE invitation = %s AND status = 'waiting'"
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """When to try again what failed for now.
-
-    The n-th pause is `first` times `factor` to the power n-1, at most `longest`; after `attempts` the
-    participant counts as unreachable. An attempt that nothing is heard of, because its process died,
-    counts, and is repeated after `lease`, which must be longer than an attempt can take. The defaults
-    go on for two days.
-    """
-
-    first: timedelta = timedelta(seconds=10)
-    factor: int = 3
-    longest: timedelta = timedelta(hours=6)
-    attempts: int = 15
-    lease: timedelta = timedelta(minutes=5)
-
-    def pause(self, attempt: int) -> timedelta:
-        """How long to wait after the `attempt`-th attempt, counted from 1."""
-        growth: int = self.factor ** min(attempt - 1, 16)
-        return min(self.first * growth, self.longest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,21 @@
+"""Execution: a completed envelope becomes signed files.
+
+A follower notes completed envelopes, workers make their files: what stands where (`blocks_of`) is drawn, sealed, stored and
+then told to the log. It never touches a signature: an execution that fails is tried again, and told.
+"""
+
+from infrastructure.execution.executions import AWAITS_CHECKPOINT, Executions
+from infrastructure.execution.making import Making
+from infrastructure.execution.obstacles import NotCompleted
+from infrastructure.execution.table import Counts, ExecutionRow, ExecutionStatus, ExecutionTable
+
+__all__ = [
+    "AWAITS_CHECKPOINT",
+    "Counts",
+    "ExecutionRow",
+    "ExecutionStatus",
+    "ExecutionTable",
+    "Executions",
+    "Making",
+    "NotCompleted",
+]
