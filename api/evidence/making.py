@@ -216,14 +216,15 @@ async def _entry(deps: Deps, position: int) -> EntryLine:
 
 async def _files(deps: Deps, asked: Asked, named: Collection[File]) -> dict[str, FileState]:
     """What becomes of each document by its SHA-256, in order; raises TooLarge."""
-    given = {file.sha256 for file in named if asked.gives(file.document)}
+    last = [file for file in named if not file.superseded]
+    given = {file.sha256 for file in last if asked.gives(file.document)}
     sizes = {name: await deps.blobs.size(name) for name in given}
     if (together := sum(size or 0 for size in sizes.values())) > MAX_DOCUMENT_BYTES:
         raise TooLarge(together)
-    return {
-        name: FileState.WITHHELD if name not in given else FileState.ABSENT if sizes[name] is None else FileState.INCLUDED
-        for name in sorted({file.sha256 for file in named})
-    }
+    found = dict.fromkeys((file.sha256 for file in named), FileState.SUPERSEDED)
+    found |= dict.fromkeys((file.sha256 for file in last), FileState.WITHHELD)
+    found |= {name: FileState.ABSENT if size is None else FileState.INCLUDED for name, size in sizes.items()}
+    return dict(sorted(found.items()))
 
 
 def _document(deps: Deps, name: str) -> Document:

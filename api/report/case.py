@@ -1,12 +1,13 @@
 """What a report is written from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from domain.envelope import CertificateIssued, DocumentExecuted, EnvelopeCreated
+from domain import seal
+from domain.envelope import CertificateIssued, DocumentExecuted, EnvelopeCreated, SealRenewed
 from domain.signing import ProcessCreated
 from infrastructure.telling.happened import Happened, created_of, documents_of, participants_of, processes_of
 from infrastructure.telling.personal import Shown
@@ -19,6 +20,7 @@ class FileState(StrEnum):
     INCLUDED = "in this bundle"
     WITHHELD = "withheld"
     ABSENT = "not stored any more"
+    SUPERSEDED = "not here: the form after it begins with it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +52,39 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that the facts name, and the document that it is of; pages are known of what was uploaded."""
+    """A file that the facts name, and the document that it is of; pages are known of what was uploaded.
+
+    `sealed` is how it was sealed when it was made, `renewed` the time stamp that this form of it ends with. A file is
+    superseded when a later form begins with it.
+    """
 
     role: Role
     document: UUID | None
     sha256: str
-    pages: int | None
+    pages: int | None = None
+    sealed: seal.Seal | None = None
+    renewed: datetime | None = None
+    superseded: bool = False
 
 
 def named_files(happened: Sequence[Happened]) -> list[File]:
-    """Every file that the facts name."""
+    """Every file that the facts name, in their order."""
     found = [File(Role.ORIGINAL, id, document.sha256, document.pages) for id, document in documents_of(happened).items()]
+    last: dict[UUID | None, int] = {}
     for each in happened:
-        if isinstance(each.fact, DocumentExecuted):
-            found.append(File(Role.EXECUTED, each.fact.document, each.fact.sha256, None))
-        elif isinstance(each.fact, CertificateIssued):
-            found.append(File(Role.CERTIFICATE, None, each.fact.sha256, None))
+        fact = each.fact
+        if isinstance(fact, DocumentExecuted):
+            made = File(Role.EXECUTED, fact.document, fact.sha256, sealed=fact.seal)
+        elif isinstance(fact, CertificateIssued):
+            made = File(Role.CERTIFICATE, None, fact.sha256, sealed=fact.seal)
+        elif isinstance(fact, SealRenewed) and fact.document in last:
+            before = found[last[fact.document]]
+            made = replace(before, sha256=fact.sha256, renewed=fact.stamped_at)
+            found[last[fact.document]] = replace(before, superseded=True)
+        else:
+            continue
+        last[made.document] = len(found)
+        found.append(made)
     return found
 
 

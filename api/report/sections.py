@@ -11,6 +11,7 @@ from domain.signing import ProcessCreated
 from infrastructure.telling.happened import Happened, envelope_status, signing_status
 from infrastructure.telling.personal import Disclosed, Erased, Withheld
 from infrastructure.telling.sentences import sentence
+from infrastructure.telling.tables import OBSTACLES
 from infrastructure.telling.wording import Wording, moment
 
 #: What each personal value of a signing's first entry is called.
@@ -113,11 +114,23 @@ def _called(file: File, wording: Wording) -> str:
         case Role.ORIGINAL:
             return title
         case Role.EXECUTED:
-            return f"Executed form of {title}"
+            return f"Executed form of {title}\n{_sealed(file)}"
         case Role.CERTIFICATE:
-            return "Certificate of completion"
+            return f"Certificate of completion\n{_sealed(file)}"
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _sealed(file: File) -> str:
+    """How a file is sealed, as the facts tell it: nothing here has looked into the file."""
+    if file.sealed is None:
+        return "no seal is recorded"
+    said = f"sealed as PAdES {file.sealed.profile}"
+    if file.sealed.stamped_at is not None:
+        said += f", stamped {moment(file.sealed.stamped_at)} by {file.sealed.authority}"
+    if file.sealed.obstacle is not None:
+        said += f"; not higher, since {OBSTACLES[file.sealed.obstacle]}"
+    return said if file.renewed is None else f"{said}; renewed by a time stamp of {moment(file.renewed)}"
 
 
 def _timeline(case: Case, wording: Wording) -> Iterator[Block]:

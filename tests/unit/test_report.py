@@ -12,8 +12,20 @@ from api.report import Case, Disclosed, Erased, FileState, Happened, Seal, Shown
 from domain.actor import AddressSource, IdentityMethod, Mode, Provenance
 from domain.canonical import Json
 from domain.entry import Entry
-from domain.envelope import Document, EnvelopeCompleted, EnvelopeCreated, OnParticipantFail, OrderMode, Slot
+from domain.envelope import (
+    CertificateIssued,
+    Document,
+    DocumentExecuted,
+    EnvelopeCompleted,
+    EnvelopeCreated,
+    OnParticipantFail,
+    OrderMode,
+    SealRenewed,
+    Slot,
+)
 from domain.personal import Personal
+from domain.seal import Obstacle, Profile
+from domain.seal import Seal as PdfSeal
 from domain.signing import DocumentReference, DocumentSigned, ProcessCreated, SignatureMethod
 from infrastructure.codec import encode_fact
 
@@ -162,3 +174,25 @@ def test_a_withholding_means_its_path_and_what_is_below() -> None:
     ]
     alone = Withholding.parse(f"{ANA}:/name")
     assert (alone.covers(ANA, "/name"), alone.covers(BO, "/name")) == (True, False)
+
+
+def test_files_are_told_with_their_seals_and_with_what_became_of_the_forms_before() -> None:
+    found = told(ana=Disclosed("Ana"), bo=Disclosed("Bo"))
+    executed, renewed, certificate = ("cd" * 32, "ef" * 32, "ad" * 32)
+    plain = PdfSeal(Profile.B_B, Obstacle.NO_AUTHORITY, "11" * 32)
+    stamped = PdfSeal(Profile.B_T, Obstacle.NO_MATERIAL, "11" * 32, AT, "https://tsa.example")
+    found.add(ENVELOPE, DocumentExecuted(DOCUMENT, "22" * 32, executed, 9, None, stamped))
+    found.add(ENVELOPE, CertificateIssued(certificate, "33" * 32, 9, plain))
+    found.add(ENVELOPE, SealRenewed(DOCUMENT, executed, renewed, AT + timedelta(days=900)))
+    states = {executed: FileState.SUPERSEDED, renewed: FileState.INCLUDED, certificate: FileState.INCLUDED}
+    text = " ".join(report_text(found.case(files=states)).decode().split())
+    once = "Executed form of Document 1 sealed as PAdES B-T, stamped 2026-11-20 22:30:00.000000 UTC by https://tsa.example"
+    assert text.count(once) == 2
+    assert (
+        f"revocations are missing; renewed by a time stamp of 2029-05-08 22:30:00.000000 UTC Pages: not recorded SHA-256: {renewed}"
+        in text
+    )
+    assert f"SHA-256: {executed} Where it is: not here: the form after it begins with it" in text
+    assert "Certificate of completion sealed as PAdES B-B; not higher, since no time-stamping authority is configured" in text
+    found.add(ENVELOPE, DocumentExecuted(ANA, "22" * 32, "be" * 32))
+    assert "no seal is recorded" in report_text(found.case()).decode()
