@@ -25,6 +25,7 @@ from infrastructure.cosigning import NAME as COSIGNER
 from infrastructure.cosigning import POLL_SECONDS as COSIGNER_POLL_SECONDS
 from infrastructure.cosigning import Cosigner, Cosigning, read_witness_policy
 from infrastructure.database import async_pool
+from infrastructure.execution import Executions, ExecutionTable, Making
 from infrastructure.expiry import Expiry
 from infrastructure.following import Follower
 from infrastructure.heads import Heads, heads_follower
@@ -41,6 +42,7 @@ from infrastructure.oidc import Oidc
 from infrastructure.reading import ReadGate
 from infrastructure.recorder import Recorder
 from infrastructure.repeats import Repeats
+from infrastructure.seal_service import seal_service
 from infrastructure.sealed import Sealed
 from infrastructure.sealer import NAME as SEALER
 from infrastructure.sealer import POLL_SECONDS as SEALER_POLL_SECONDS
@@ -74,7 +76,7 @@ class Running:
 async def running(installation: Installation, *, clock: Clock | None = None, followers: bool = True) -> AsyncIterator[Running]:
     """Opens everything over `installation`, and closes it in the opposite order.
 
-    With `followers` this process also keeps the read models, sends invitations, ends what is due and signs checkpoints;
+    With `followers` this process also keeps the read models, sends invitations, ends what is due, signs checkpoints and executes;
     of several processes that do, one at a time is active in each of these.
     """
     async with AsyncExitStack() as stack:
@@ -130,6 +132,8 @@ async def _open(stack: AsyncExitStack, installation: Installation, clock: Clock)
         identity=identity,
         blobs=blobs,
         files=NormalisedFiles(pool, blobs),
+        seals=await asyncio.to_thread(seal_service, settings, clock),
+        executions=ExecutionTable(pool),
         urls=FileUrls(settings.base_url, installation.keys.urls, timedelta(seconds=settings.url_lifetime_seconds), clock),
         cosigning=None if settings.witness_policy is None else Cosigning(read_witness_policy(settings.witness_policy), pool),
     )
@@ -188,7 +192,8 @@ async def _follow(stack: AsyncExitStack, installation: Installation, deps: Deps)
     )
     expiry = Expiry(deps.reads, envelopes.due, deps.ledger, deps.clock)
     repeats = Repeats(deps.reads, deps.clock, timedelta(hours=deps.settings.idempotency_hours))
-    runs = {"invitations": invitations.run, "expiry": expiry.run, "repeats": repeats.run}
+    executions = executions_of(installation, deps, listener)
+    runs = {"invitations": invitations.run, "expiry": expiry.run, "repeats": repeats.run, "executions": executions.run}
     if authority is not None:
         every = timedelta(seconds=deps.settings.timestamp_seconds)
         stamping = Timestamping(deps.reads, deps.ledger, authority, deps.clock, installation.origin, every)
@@ -203,6 +208,24 @@ async def _follow(stack: AsyncExitStack, installation: Installation, deps: Deps)
 
     stack.push_async_callback(finish)
     return tasks
+
+
+def executions_of(installation: Installation, deps: Deps, listener: LogListener) -> Executions:
+    """What makes the files of completed envelopes."""
+    making = Making(
+        reads=deps.reads,
+        ledger=deps.ledger,
+        vault=deps.vault,
+        files=deps.files,
+        blobs=deps.blobs,
+        seals=deps.seals,
+        sealed=deps.sealed,
+        identity=deps.identity,
+        clock=deps.clock,
+        base_url=deps.settings.base_url,
+    )
+    lanes = deps.settings.execution_lanes
+    return Executions(installation.urls.service, listener, deps.executions, making, deps.clock, lanes=lanes)
 
 
 def _nowhere(deps: Deps) -> App:

@@ -13,6 +13,7 @@ from infrastructure.blobs import BlobCorrupted, BlobStore
 from infrastructure.clock import Clock
 from infrastructure.cosigning import Cosigning, WitnessStanding
 from infrastructure.database import DatabaseUnavailable, Reads
+from infrastructure.execution import AWAITS_CHECKPOINT, ExecutionRow, ExecutionStatus, ExecutionTable
 from infrastructure.heads import Heads, ProvenHead, RecordedHeads
 from infrastructure.identity import (
     Administrator,
@@ -34,10 +35,16 @@ from infrastructure.identity import (
 from infrastructure.invitation_mint import InvitationMint
 from infrastructure.ledger import Key, Ledger, Outcome, Recorded
 from infrastructure.normalised import Accepted, Normalised, NormalisedFiles
-from infrastructure.pdf import PdfLimits, TextPlaces, UnusablePdf, find_text
+from infrastructure.pdf import PdfLimits, TextPlace, TextPlaces, UnusablePdf, find_text
+from infrastructure.pdf_drawing.blocks import DrawingRefused, PreviewBox
+from infrastructure.pdf_drawing.drawing import check_image, preview
+from infrastructure.pdf_drawing.fitting import capacity, fits
+from infrastructure.pdf_drawing.image_refusal import ImageFault, ImageRefused
+from infrastructure.pdf_drawing.lettering import undrawable
 from infrastructure.reading import ReadGate, ReadsUnavailable
 from infrastructure.receipts import noting
 from infrastructure.recorder import Recorder, StoredEntry
+from infrastructure.seal_service import SealService
 from infrastructure.sealed import Alarm, Sealed, StoredCheckpoint
 from infrastructure.secrets import token_hash
 from infrastructure.settings import Settings
@@ -47,6 +54,7 @@ from infrastructure.urls import DocumentUploadGrant, DownloadGrant, FileGrant, F
 from infrastructure.vault import Opened, Reference, Vault
 
 __all__ = [
+    "AWAITS_CHECKPOINT",
     "Accepted",
     "Administrator",
     "Alarm",
@@ -61,10 +69,16 @@ __all__ = [
     "Deps",
     "DocumentUploadGrant",
     "DownloadGrant",
+    "DrawingRefused",
+    "ExecutionRow",
+    "ExecutionStatus",
+    "ExecutionTable",
     "FileGrant",
     "FileUrls",
     "Heads",
     "Identity",
+    "ImageFault",
+    "ImageRefused",
     "InvitationMint",
     "IssuerUnreachable",
     "Key",
@@ -79,6 +93,7 @@ __all__ = [
     "Outcome",
     "PartnerKey",
     "PdfLimits",
+    "PreviewBox",
     "ProvenHead",
     "ReadGate",
     "ReadsUnavailable",
@@ -89,11 +104,13 @@ __all__ = [
     "RecorderUnavailable",
     "Reference",
     "Refused",
+    "SealService",
     "Sealed",
     "Settings",
     "StoredCheckpoint",
     "StoredEntry",
     "StoredToken",
+    "TextPlace",
     "TextPlaces",
     "Timestamps",
     "TokenExpired",
@@ -106,9 +123,14 @@ __all__ = [
     "User",
     "Vault",
     "WitnessStanding",
+    "capacity",
+    "check_image",
     "find_text",
+    "fits",
     "noting",
+    "preview",
     "token_hash",
+    "undrawable",
 ]
 
 
@@ -133,6 +155,8 @@ class Deps:
     blobs: BlobStore
     files: NormalisedFiles
     urls: FileUrls
+    seals: SealService
+    executions: ExecutionTable
     #: None where no policy of witnesses is set.
     cosigning: Cosigning | None = None
 

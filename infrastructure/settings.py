@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
@@ -92,6 +93,12 @@ def _authority(value: str, info: ValidationInfo) -> str:
         raise ValueError("is not of the form https://host/path, without a user")  # it is part of entries and bundles
     if info.data.get("tsa_certificates") is None:
         raise ValueError(f"needs {variable('tsa_certificates')}: without certificates to trust, no time stamp can be believed")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError("is not the name of a time zone as the IANA database has it, for example Europe/Madrid")
     return value
 
 
@@ -193,6 +200,16 @@ class Settings(BaseModel):
     )
     surface_hosts: Annotated[Mapping[str, SurfaceName], BeforeValidator(_hosts)] = Field(
         default_factory=dict, description="Surfaces by host name: sign.example.com=partner,api.example.com=sessions."
+    )
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+        "UTC",
+        description="Time zone in which papers tell times beside UTC, where a request names none: an IANA name, Europe/Madrid.",
+    )
+    execution_lanes: int = Field(
+        2,
+        ge=0,
+        le=64,
+        description="How many completed envelopes a process with followers executes at once; 0 leaves that to other processes.",
     )
     rate_limits: RateLimits = Field(
         default_factory=lambda: dict(DEFAULTS),

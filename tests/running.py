@@ -24,6 +24,7 @@ from domain.signing import DocumentReference, ProcessCreated, SignatureMode, Sig
 from infrastructure.blobs import BlobStore
 from infrastructure.clock import OffsetClock
 from infrastructure.database import DatabaseUrls, async_pool
+from infrastructure.execution import ExecutionTable
 from infrastructure.heads import Heads
 from infrastructure.identity import Identity
 from infrastructure.invitation_mint import InvitationMint
@@ -32,6 +33,7 @@ from infrastructure.normalised import NormalisedFiles
 from infrastructure.notifications import LogListener
 from infrastructure.reading import ReadGate
 from infrastructure.recorder import Recorder
+from infrastructure.seal_service import seal_service
 from infrastructure.sealed import Sealed
 from infrastructure.secrets import Keys
 from infrastructure.settings import Settings
@@ -238,6 +240,8 @@ async def running(urls: DatabaseUrls, folder: Path, *, tenant: str = "Example Lt
                 identity=identity,
                 blobs=blobs,
                 files=NormalisedFiles(pool, blobs),
+                seals=seal_service(settings, clock),
+                executions=ExecutionTable(pool),
                 urls=FileUrls(BASE_URL, KEYS.urls, timedelta(seconds=settings.url_lifetime_seconds), clock),
             )
             yield Running(urls, deps, clock, listener, await identity.create_tenant(tenant))

@@ -260,7 +260,9 @@ def start(urls: DatabaseUrls, folder: Path, *, followers: bool = False, **change
     Without its own `followers` nothing appends on its own account, so a test can see that the log did
     not change; the read models are then kept up to date from here.
     """
-    settings = Settings.model_validate({"data": folder, "base_url": "http://127.0.0.1", "rate_limits": "off", **changes})
+    settings = Settings.model_validate(
+        {"data": folder, "base_url": "http://127.0.0.1", "rate_limits": "off", "execution_lanes": 0, **changes}
+    )
     installation = Installation(settings, urls, Keys.derive(b"s" * 32, b"m" * 32), ORIGIN, None)
     clock = OffsetClock(at(NOW))
     started: Future[tuple[World, uvicorn.Server]] = Future()

@@ -29,9 +29,10 @@ from domain.signing import ResendInvitation
 from infrastructure.aggregates import Command
 from infrastructure.append import Answer, RecorderUnavailable
 from infrastructure.database import DatabaseUrls, connect
-from infrastructure.invitations import Invitations, Retry, Sender
+from infrastructure.invitations import Invitations, Sender
 from infrastructure.ledger import Key, Ledger, Render
 from infrastructure.mail import Mailer, MailUnavailable, OutboxMailer, SmtpMailer, SmtpServer
+from infrastructure.retries import Retry
 from infrastructure.secrets import token_hash
 from tests.conftest import ORIGIN
 from tests.mail_server import MailServer, line, mail_server
