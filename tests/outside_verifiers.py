@@ -67,7 +67,10 @@ class _Case:
 
 
 def check_with_other_tools(pdf: bytes, anchors: Sequence[Certificate], time_anchors: Sequence[Certificate]) -> dict[Tool, str]:
-    """What each tool that is installed says: PASSED, or its complaint. `openssl ts` speaks only where there are time stamps."""
+    """What each tool that is installed says: PASSED, or its complaint. `openssl ts` speaks only where there are time stamps.
+
+    Blocking, and not for a thread with an event loop.
+    """
     with tempfile.TemporaryDirectory() as folder:
         case = _Case(pdf, anchors, time_anchors, Path(folder))
         (case.folder / "sealed.pdf").write_bytes(pdf)
