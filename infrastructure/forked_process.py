@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -89,8 +90,10 @@ async def ask_fork(program: Path, parts: Sequence[bytes], most_bytes: int) -> by
             raise NoAnswer(Breakdown.TOOK_TOO_LONG) from None
         finally:
             feeding.cancel()
-            feed.close()
-            keep.close()  # the fork is killed with this if it is not dead yet
+            for end in (keep, feed):
+                end.transport.abort()  # the first of them kills the fork, if it is not dead yet
+                with suppress(OSError):
+                    await end.wait_closed()
     if status == b"0":
         return answer
     raise NoAnswer(breakdown(int(status)) if status else Breakdown.BROKE_DOWN)

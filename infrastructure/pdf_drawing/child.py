@@ -29,11 +29,12 @@ from infrastructure.pdf_drawing.previewing import picture
 def main() -> None:
     """Reads the order, writes the answer."""
     limit()
-    order = decode(sys.stdin.buffer)
     try:
-        answer = _answer(order)
+        answer = _answer(decode(sys.stdin.buffer))
     except DrawingRefused as err:
         answer = _refusal(err)
+    except ImageRefused:
+        answer = _refusal(DrawingRefused(Fault.BAD_IMAGE))
     except MemoryError:
         answer = _refusal(DrawingRefused(Fault.TOO_COMPLEX))
     sys.stdout.buffer.write(answer)

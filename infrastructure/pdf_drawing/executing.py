@@ -16,7 +16,6 @@ from infrastructure.pdf_drawing import lettering
 from infrastructure.pdf_drawing.area import Area, put_foot
 from infrastructure.pdf_drawing.blocks import Block, DrawingRefused, Fault, Foot, SignaturePage
 from infrastructure.pdf_drawing.displayed import draw
-from infrastructure.pdf_drawing.image_refusal import ImageRefused
 from infrastructure.pdf_drawing.lettering import Face
 from infrastructure.pdf_drawing.signature_page import signature_page
 
@@ -25,7 +24,7 @@ def execute(data: bytes, blocks: Sequence[Block], foot: Foot | None = None, sign
     """The PDF with its blocks drawn, the page for signatures after its last one, and the foot on each page.
 
     The foot stands at the lower edge, at the upper one where a block is in its way, and at the lower one where both are
-    taken. Raises DrawingRefused.
+    taken. Raises DrawingRefused and ImageRefused.
     """
     pikepdf.settings.set_qpdf_limits(flate_max_memory=FLATE_BYTES, parser_max_nesting=NESTING)
     try:
@@ -42,8 +41,6 @@ def execute(data: bytes, blocks: Sequence[Block], foot: Foot | None = None, sign
             return out.getvalue()
     except (pikepdf.PdfError, Unusable) as err:
         raise DrawingRefused(Fault.UNREADABLE) from err
-    except ImageRefused as err:
-        raise DrawingRefused(Fault.BAD_IMAGE) from err
 
 
 def _check(blocks: Sequence[Block], pages: Sequence[PageSize]) -> None:
