@@ -97,6 +97,9 @@ RECIPES: Final[Mapping[tuple[str, str], tuple[Recipe, ...]]] = {
     ("partner", "/v1/templates/{templateId}/versions/{version}/download-url"): (
         Recipe("partner", "/v1/templates/{id}/versions/0001/download-url", "template"),
     ),
+    ("partner", "/v1/templates/{templateId}/versions/{version}/preview"): (
+        Recipe("partner", "/v1/templates/{id}/versions/0001/preview", "template", (200, 404), "of no stored PDF"),
+    ),
     ("partner", "/v1/documents"): (
         Recipe("partner", "/v1/documents?limit=50", note="50"),
         Recipe("partner", "/v1/documents?limit=50&status=COMPLETED", note="50, completed"),

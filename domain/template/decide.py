@@ -216,16 +216,15 @@ def _define(command: DefineFields, state: Template) -> tuple[TemplateFact, ...]:
     number, version, looked = state.current, state.versions[state.current], command.looked
     if looked is not None and (looked.version, looked.sha256) != (number, None if version.file is None else version.file.sha256):
         raise Conflict
-    facts = _fields_for(number, version, command.fields)
     refuse_outside(command.fields, () if looked is None else looked.sizes)
-    return facts
+    return _fields_for(number, version, command.fields)
 
 
 def refuse_outside(fields: Iterable[Field], sizes: Sequence[PageSize]) -> None:
     """Raises FieldLeavesPage for a field that stands on one of these pages and not within it."""
     for field in fields:
         box = field.box
-        if box is not None and field.page is not None and field.page <= len(sizes) and not box.on(sizes[field.page - 1]):
+        if box is not None and field.page is not None and 1 <= field.page <= len(sizes) and not box.on(sizes[field.page - 1]):
             raise FieldLeavesPage(field.name, field.page)
 
 

@@ -18,7 +18,7 @@ PUBLIC = {"sessions GET /v1/api_versions"}
 
 #: Members of answers that may be missing: those of errors, and what the products' pages say is missing until it is so.
 SOMETIMES = {
-    "partner FieldPlacement": {"page", "x", "y"},
+    "partner FieldPlacement": {"page", "x", "y", "width", "height", "participant", "required"},
     "partner UpdatedField": {"page"},
     "signatures Recipient": {"declinedAt", "signedAt"},
     "signatures Error": {"issues"},

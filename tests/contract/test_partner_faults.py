@@ -272,7 +272,7 @@ def test_the_most_participants_are_accepted(client: Client) -> None:
 FIELD = {"fieldName": "A", "fieldType": "TEXT", "page": 1, "x": 1, "y": 1}
 
 FIELD_FAULTS: dict[str, tuple[list[Any], tuple[str, ...], str]] = {
-    "unknown": ([{**FIELD, "width": 1}], ("0", "width"), "Unknown field."),
+    "unknown": ([{**FIELD, "colour": 1}], ("0", "colour"), "Unknown field."),
     "no name": ([{**FIELD, "fieldName": ""}], ("0", "fieldName"), "Shorter than minimum length 1."),
     "a long name": ([{**FIELD, "fieldName": "x" * 101}], ("0", "fieldName"), "Longer than maximum length 100."),
     "an unknown type": (
@@ -291,6 +291,51 @@ FIELD_FAULTS: dict[str, tuple[list[Any], tuple[str, ...], str]] = {
     "off the page": ([{**FIELD, "x": -1}], ("0", "x"), "Must be greater than or equal to 0 and less than or equal to 14400."),
     "a position as text": ([{**FIELD, "y": "1"}], ("0", "y"), "Not a valid number."),
     "a position as a truth value": ([{**FIELD, "y": True}], ("0", "y"), "Not a valid number."),
+    "no width": ([{**FIELD, "width": 0}], ("0", "width"), "Must be greater than 0 and less than or equal to 14400."),
+    "less than a thousandth": (
+        [{**FIELD, "height": 0.0001}],
+        ("_schema",),
+        "Field A needs a place from 0 and a size from 1, each at most 14400000 thousandths of a point.",
+    ),
+    "no such unit": ([{**FIELD, "unit": "inches"}], ("0", "unit"), "Must be one of: 'points' or 'percent'."),
+    "no such participant": ([{**FIELD, "participant": 0}], ("0", "participant"), "Must be greater than or equal to 1."),
+    "required as text": ([{**FIELD, "required": "yes"}], ("0", "required"), "Not a valid boolean."),
+    "percent of nothing": (
+        [{"fieldName": "A", "fieldType": "TEXT", "unit": "percent", "x": 1, "y": 1}],
+        ("0", "_schema"),
+        "A field in percent takes page, x and y.",
+    ),
+    "more than a page": (
+        [{**FIELD, "unit": "percent", "x": 60, "width": 41}],
+        ("0", "_schema"),
+        "Lies outside the page: x and width must lie within 0 and 100 percent of the page.",
+    ),
+    "percent of a page that the PDF lacks": (
+        [{**FIELD, "unit": "percent", "page": 3}],
+        ("_schema",),
+        "Field A is on page 3; the document has 2.",
+    ),
+    "out of the page": (
+        [{**FIELD, "x": 612 - 159}],
+        ("_schema",),
+        "Field A does not lie within page 1 of the document; move it, or make it smaller.",
+    ),
+    "no room": ([{**FIELD, "width": 2}], ("0", "_schema"), "Not one letter fits into it; make it larger."),
+    "an anchor and a place": (
+        [{**FIELD, "anchor": {"text": "here"}}],
+        ("0", "_schema"),
+        "A field at an anchor takes no page, x and y, and its size in points.",
+    ),
+    "an anchor of two lines": (
+        [{"fieldName": "A", "fieldType": "TEXT", "anchor": {"text": "a\nb"}}],
+        ("0", "anchor", "text"),
+        "Must not contain line breaks or control characters.",
+    ),
+    "an anchor that is nowhere": (
+        [{"fieldName": "A", "fieldType": "TEXT", "anchor": {"text": "here"}}],
+        ("_schema",),
+        "The text that field A is to stand at is not in the document.",
+    ),
     "a name twice": ([FIELD, FIELD], ("_schema",), "Fields 0 and 1 have the same fieldName."),
     "too many": ([{**FIELD, "fieldName": str(number)} for number in range(201)], ("_schema",), "Longer than maximum length 200."),
     "too large together": (

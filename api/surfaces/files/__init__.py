@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.deps import (
+    Accepted,
     Answer,
     Deps,
     DocumentUploadGrant,
@@ -30,7 +31,7 @@ from api.surfaces.files.problems import CredentialRevoked, answer_problems
 from domain import library, template
 from domain.actor import Actor, ActorKind
 from domain.library import LibraryDocument, StoreDocumentFile
-from domain.template import StoredFile, StoreFile, Template
+from domain.template import StoreFile, Template
 
 __all__ = ["REFUSALS", "build"]
 
@@ -54,7 +55,7 @@ _UPLOAD_ERRORS: Final = _ERRORS | {
     409: "The version or document has another PDF already.",
     413: "The file is larger than the URL permits.",
     415: "The body is not the PDF itself.",
-    422: "The file is not a PDF that can be signed; `code` and `detail` say why and what to do.",
+    422: "The file is not a PDF that can be signed, or a field of the version is not on its pages; `code` and `detail` say why and what to do.",
 }
 
 
@@ -142,15 +143,15 @@ def _target(grant: UploadGrant | DocumentUploadGrant) -> str:
             assert_never(unreachable)
 
 
-async def _command(deps: Deps, grant: UploadGrant | DocumentUploadGrant, file: StoredFile) -> StoreFile | StoreDocumentFile:
+async def _command(deps: Deps, grant: UploadGrant | DocumentUploadGrant, accepted: Accepted) -> StoreFile | StoreDocumentFile:
     """The command that records the file; raises a Refusal if it would be refused now."""
     match grant:
         case UploadGrant():
-            of_version = StoreFile(grant.template, grant.version, file)
+            of_version = StoreFile(grant.template, grant.version, accepted.file, accepted.sizes)
             template.decide(of_version, await deps.ledger.state(Template, grant.template), deps.clock.now())
             return of_version
         case DocumentUploadGrant():
-            of_document = StoreDocumentFile(grant.document, file)
+            of_document = StoreDocumentFile(grant.document, accepted.file)
             library.decide(of_document, await deps.ledger.state(LibraryDocument, grant.document), deps.clock.now())
             return of_document
         case _ as unreachable:
@@ -169,7 +170,7 @@ async def _store(deps: Deps, grant: UploadGrant | DocumentUploadGrant, request: 
     accepted = await deps.files.inspect(data, PdfLimits(grant.limit_bytes, deps.settings.upload_limit_pages))
     file = accepted.file
     # Decided once beforehand, so that what is refused leaves no blobs behind that nothing refers to.
-    command = await _command(deps, grant, file)
+    command = await _command(deps, grant, accepted)
     # The blobs first: a fact must never name bytes that are not there. A crash here leaves unused blobs.
     await deps.files.keep(accepted)
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.deps import Deps
 from api.http import RECEIPTS_DESCRIBED, RequestLimits
 from api.limits import RateLimits
-from api.surfaces.partner import bootstrap, documents, events, templates
+from api.surfaces.partner import bootstrap, documents, events, preview, templates
 from api.surfaces.partner.answers import Failed, Failure, failure_response
 from api.surfaces.partner.documentation import Documented
 from api.surfaces.partner.refusals import REFUSALS, answer_to
@@ -61,7 +61,7 @@ def build(deps: Deps) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.deps = deps
-    for module in (bootstrap, templates, documents, events):
+    for module in (bootstrap, templates, preview, documents, events):
         app.include_router(module.router)
     app.add_middleware(RateLimits, deps=deps, surface="partner", refused=_too_many)
     app.add_middleware(RequestLimits, deps=deps)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
@@ -12,6 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from api import text
 from api.surfaces.partner.validation import NULL, field_fault, schema_fault
+from api.zones import UNKNOWN, known_zone
 from domain.canonical import MAX_INTEGER, CanonicalError, canonical
 from domain.envelope import MAX_PARTICIPANTS, OnParticipantFail, OrderMode
 from domain.ids import IdError, parse_uuid
@@ -29,6 +31,10 @@ PHONE_DIGITS: Final = range(7, 16)
 
 #: The largest page edge in PDF points (ISO 32000-1 annex C.2).
 MAX_POINTS: Final = 14_400
+
+#: An anchor is a mark in a text, not a passage of it; and a text that stands in more places is none.
+MAX_ANCHOR_CHARACTERS: Final = 200
+MAX_OCCURRENCE: Final = 10_000
 
 #: What the mail system can write to (`infrastructure.mail`), and a domain of labels (RFC 1123 section 2.1).
 _SPECIALS: Final = r'@\s<>,;:"()\[\]\\'
@@ -104,12 +110,27 @@ def _phone(value: str) -> str:
     return value
 
 
-def _number(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise field_fault("Not a valid number.")
-    if not 0 <= value <= MAX_POINTS:
-        raise field_fault(f"Must be greater than or equal to 0 and less than or equal to {MAX_POINTS}.")
-    return round(value * 1000)
+def _number(least: int, *, above: bool = False) -> BeforeValidator:
+    """Reads a number from `least`, or above it, to the longest page, as it was written."""
+
+    def read(value: object) -> Decimal:
+        if value is None:
+            raise field_fault(NULL)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise field_fault("Not a valid number.")
+        if not least <= value <= MAX_POINTS or (above and value == least):
+            raise field_fault(
+                f"Must be greater than {'' if above else 'or equal to '}{least} and less than or equal to {MAX_POINTS}."
+            )
+        return Decimal(repr(value))
+
+    return BeforeValidator(read)
+
+
+def _zone(value: str) -> str:
+    if not known_zone(value):
+        raise field_fault(UNKNOWN)
+    return value
 
 
 def _metadata(value: object) -> object:
@@ -180,7 +201,13 @@ _LINES: Final[dict[str, Any]] = {"pattern": f"^{text.LINES}$"}
 
 Name = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=_NAME), AfterValidator(_one_line)]
 Description = Annotated[str, Field(max_length=2000, json_schema_extra=_LINES), AfterValidator(_lines)]
-Points = Annotated[int, BeforeValidator(_number), WithJsonSchema({"type": "number", "minimum": 0, "maximum": MAX_POINTS})]
+Place = Annotated[Decimal, _number(0), WithJsonSchema({"type": "number", "minimum": 0, "maximum": MAX_POINTS})]
+Extent = Annotated[
+    Decimal, _number(0, above=True), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": MAX_POINTS})
+]
+Offset = Annotated[
+    Decimal, _number(-MAX_POINTS), WithJsonSchema({"type": "number", "minimum": -MAX_POINTS, "maximum": MAX_POINTS})
+]
 Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 Id = Annotated[UUID, BeforeValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 Metadata = Annotated[dict[str, Any], BeforeValidator(_metadata)]
@@ -206,20 +233,61 @@ class TemplateBody(Body):
     description: Description | None = Field(default=None, description="Functional or business context.")
 
 
+class AnchorBody(Body):
+    """A text of the PDF that a field stands at, in one line; upper and lower case count, the amount of blanks does not."""
+
+    text: Annotated[
+        str, Field(min_length=1, max_length=MAX_ANCHOR_CHARACTERS, json_schema_extra=_NAME), AfterValidator(_one_line)
+    ]
+    occurrence: Annotated[int, _WHOLE, Field(ge=1, le=MAX_OCCURRENCE)] = Field(
+        default=1, description="Which of the places with that text, in reading order, counted from 1. Default: the first."
+    )
+    dx: Offset | None = Field(
+        default=None, description="PDF points from the text's left edge to the field's, to the right. Default: 0."
+    )
+    dy: Offset | None = Field(
+        default=None, description="PDF points from the text's top edge to the field's, downwards. Default: 0."
+    )
+
+
 class FieldBody(Body):
-    """Where a participant signs or fills in. Positions are kept to a thousandth of a point."""
+    """Where a participant signs or fills in. Positions are kept to a thousandth of a point.
+
+    A field stands at `page`, `x` and `y`, or at an `anchor`; without any of them it is kept, and documents go without it.
+    Percentages and anchors become points as soon as they are given, so the version's PDF has to be there. A field leaves
+    no page: one that would is refused, as is a PDF that comes later and has no room for it.
+    """
 
     field_name: Annotated[str, Field(min_length=1, max_length=100, json_schema_extra=_NAME), AfterValidator(_one_line)] = Field(
         description="Field functional identifier, once in a template version."
     )
     field_type: FieldKind = Field(description="What the participant puts there.")
     page: Annotated[int, _WHOLE, Field(ge=1, le=MAX_INTEGER)] | None = Field(default=None, description="Counted from 1.")
-    x: Points | None = Field(
-        default=None, description="PDF points from the left edge of the displayed page to the field's left edge."
+    x: Place | None = Field(default=None, description="From the left edge of the displayed page to the field's left edge.")
+    y: Place | None = Field(default=None, description="From the top edge of the displayed page to the field's top edge.")
+    width: Extent | None = Field(default=None, description="Default: by type, 200 points for a signature.")
+    height: Extent | None = Field(default=None, description="Default: by type, 30 points for a signature.")
+    unit: Literal["points", "percent"] = Field(
+        default="points",
+        description="What `x`, `y`, `width` and `height` are given in: PDF points, or percent of the displayed page's width and height.",
     )
-    y: Points | None = Field(
-        default=None, description="PDF points from the top edge of the displayed page to the field's top edge."
+    anchor: AnchorBody | None = Field(default=None, description="Instead of `page`, `x` and `y`.")
+    participant: Annotated[int, _WHOLE, Field(ge=1, le=MAX_PARTICIPANTS)] | None = Field(
+        default=None,
+        description="Whose field it is: a place among the document's participants, counted from 1. Default: the first's for `TEXT` "
+        "and `CHECKBOX`; else the first field of a type is the first participant's, the second the second's, and what is beyond "
+        "the last is the last one's.",
     )
+    required: bool | None = Field(default=None, description="Default: true for `SIGNATURE` and `INITIALS`, else false.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        given = [value is not None for value in (self.page, self.x, self.y)]
+        if self.anchor is not None and (any(given) or self.unit == "percent"):
+            raise schema_fault("A field at an anchor takes no page, x and y, and its size in points.")
+        if self.unit == "percent" and not all(given):
+            raise schema_fault("A field in percent takes page, x and y.")
+        return self
 
 
 def _unique_fields(fields: list[FieldBody]) -> list[FieldBody]:
@@ -297,6 +365,10 @@ class DocumentBody(Body):
     flow_policy: FlowPolicyBody | None = None
     order_mode: Order = Field(description="Whether all sign at once or one after the other.")
     deadline_at: Time | None = Field(default=None, description="Process deadline, in the future.")
+    time_zone: Annotated[str, Field(examples=["Europe/Madrid"]), AfterValidator(_zone)] | None = Field(
+        default=None,
+        description="In which the document's papers tell days, and times beside UTC: a name of the IANA database. Default: UTC.",
+    )
     metadata: Metadata | None = Field(
         default=None,
         description=f"Free-form object to correlate the document with your system, at most {MAX_METADATA_BYTES} bytes of JSON.",

@@ -124,13 +124,17 @@ class NewTemplate(Data):
 
 
 class FieldPlacement(Data):
-    """A field; what was not given when it was defined is left out."""
+    """A field, in points; what was not given when it was defined is left out."""
 
     field_name: str
     field_type: str
     page: int = Field(default=1, description="Counted from 1.")
     x: Number = Field(default=0, description="PDF points from the left edge of the displayed page to the field's left edge.")
     y: Number = Field(default=0, description="PDF points from the top edge of the displayed page to the field's top edge.")
+    width: Number = Field(default=0, description="PDF points.")
+    height: Number = Field(default=0, description="PDF points.")
+    participant: int = Field(default=1, description="A place among the document's participants, counted from 1.")
+    required: bool = False
 
 
 class UpdatedField(Data):

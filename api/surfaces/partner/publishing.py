@@ -1,23 +1,25 @@
 """A document's body made into the command that creates its envelope."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from api.deps import Deps, Reference
+from api.fields import NoSuchParticipant, placed_fields
 from api.surfaces.partner.access import MODE, Caller
 from api.surfaces.partner.answers import Failed
 from api.surfaces.partner.bodies import DocumentBody, FlowPolicyBody, IdentityBody, ParticipantBody, PolicyBody
+from api.surfaces.partner.placing import VersionFile
 from api.surfaces.partner.refusals import template_absent, version_absent
 from api.surfaces.partner.validation import at
 from domain.coordination import CreateEnvelope
 from domain.entry import decode
-from domain.envelope import Document, EnvelopeCreated, Slot, TemplateVersion
+from domain.envelope import Document, EnvelopeCreated, PlacedField, Slot, TemplateVersion
 from domain.errors import DuplicateParticipant
 from domain.personal import Personal, Subject, SubjectKind, person
 from domain.signing import DocumentReference, ProcessCreated
-from domain.template import StoredFile, Template, TemplateCreated, TemplateRenamed, VersionAdded
+from domain.template import Field, StoredFile, Template, TemplateCreated, TemplateRenamed, VersionAdded, refuse_outside
 
 #: The facts that name a version of a template.
 _NAMING: Final = (TemplateCreated.TYPE, VersionAdded.TYPE, TemplateRenamed.TYPE)
@@ -29,6 +31,7 @@ class _Source:
 
     version: TemplateVersion
     file: StoredFile
+    fields: tuple[Field, ...]
     name: str | None
 
 
@@ -39,6 +42,7 @@ async def publication(deps: Deps, caller: Caller, body: DocumentBody) -> CreateE
     envelope, document = deps.new_id(), DocumentReference(deps.new_id(), source.file.sha256)
     subject = Subject(caller.tenant, SubjectKind.ENVELOPE, str(envelope))
     participants = {deps.new_id(): sent for sent in body.participants}
+    fields = await _fields(deps, source, document.id, tuple(participants))
     created = EnvelopeCreated(
         tenant=caller.tenant,
         mode=MODE,
@@ -58,6 +62,8 @@ async def publication(deps: Deps, caller: Caller, body: DocumentBody) -> CreateE
         subject=None,
         message=None,
         metadata=None if body.metadata is None else deps.vault.conceal(body.metadata, subject),
+        fields=fields,
+        zone=body.time_zone,
     )
     processes = {
         who: _process(deps, caller, envelope, who, number, document, sent)
@@ -79,7 +85,19 @@ async def _source(deps: Deps, caller: Caller, body: DocumentBody) -> _Source:
         raise Failed(version_absent(str(template), number))
     if version.file is None:
         raise Failed(at(("templateVersion",), "No PDF has been uploaded for this version of the template."))
-    return _Source(TemplateVersion(template, number), version.file, await _name(deps, template, number))
+    return _Source(TemplateVersion(template, number), version.file, version.fields, await _name(deps, template, number))
+
+
+async def _fields(deps: Deps, source: _Source, document: UUID, participants: Sequence[UUID]) -> tuple[PlacedField, ...]:
+    """The version's fields that stand somewhere; raises FieldLeavesPage for one that was placed before its page was known."""
+    try:
+        fields = placed_fields(source.fields, document, participants)
+    except NoSuchParticipant as err:
+        raise Failed(at(("participants",), err.sentence)) from err
+    if fields:
+        held = VersionFile(source.version.template, source.version.version, source.file)
+        refuse_outside(source.fields, (await held.pages(deps)).sizes)
+    return fields
 
 
 async def _name(deps: Deps, template: UUID, number: int) -> str | None:

@@ -25,6 +25,7 @@ from api.surfaces.partner.models import (
     UpdatedField,
     UploadUrl,
 )
+from api.surfaces.partner.placing import placed
 from api.surfaces.partner.refusals import template_absent, version_absent
 from api.surfaces.partner.validation import body_of
 from domain.errors import TemplateFileMissing, TemplateNotFound, TemplateVersionNotFound
@@ -36,7 +37,6 @@ from domain.template import (
     DefineFields,
     DeleteTemplate,
     DeleteVersion,
-    Field,
     Template,
     Version,
 )
@@ -230,16 +230,16 @@ async def update_fields(
     request: Request, caller: Partner, template: TemplateId, body: Annotated[list[FieldBody], Depends(body_of(FIELDS))]
 ) -> Response:
     """Overwrites the template field definition for the current version."""
-    deps = deps_of(request)
-    await _owned(deps, caller, template)
-    fields = tuple(Field(item.field_name, item.field_type, item.page, item.x, item.y) for item in body)
+    deps, key = deps_of(request), await caller.key(request)
+    state = await _owned(deps, caller, template)
+    if key is not None and (first := await deps.ledger.answered(key)) is not None:
+        return send_answer(first)
+    if state.deleted:
+        raise TemplateNotFound(template)
+    fields, looked = await placed(deps, template, state, body)
     data = [UpdatedField(field_name=item.name, field_type=item.type, **_given(page=item.page)) for item in fields]
-    answer = await deps.ledger.handle(
-        DefineFields(template, fields),
-        caller.actor,
-        lambda outcome: FIELDS_UPDATED.answer(request, data),
-        key=await caller.key(request),
-    )
+    command = DefineFields(template, fields, looked)
+    answer = await deps.ledger.handle(command, caller.actor, lambda outcome: FIELDS_UPDATED.answer(request, data), key=key)
     return send_answer(answer)
 
 
@@ -254,7 +254,7 @@ async def upload_url(request: Request, caller: Partner, template: TemplateId, ve
     Nothing is changed by it: a repeat gives another URL.
     """
     deps = deps_of(request)
-    await _present(deps, caller, template, version)
+    await present(deps, caller, template, version)
     data = UploadUrl(
         method="PUT",
         upload_url=deps.urls.upload(template, version, deps.settings.upload_limit_bytes, caller.actor),
@@ -271,7 +271,7 @@ async def upload_url(request: Request, caller: Partner, template: TemplateId, ve
 async def download_url(request: Request, caller: Partner, template: TemplateId, version: VersionNumber) -> Response:
     """Returns a temporary URL to download the stored PDF for a specific version."""
     deps = deps_of(request)
-    file = (await _present(deps, caller, template, version)).file
+    file = (await present(deps, caller, template, version)).file
     if file is None:
         raise TemplateFileMissing(version)
     data = DownloadUrl(
@@ -292,7 +292,7 @@ async def _owned(deps: Deps, caller: Caller, template: UUID) -> Template:
     return state
 
 
-async def _present(deps: Deps, caller: Caller, template: UUID, version: int) -> Version:
+async def present(deps: Deps, caller: Caller, template: UUID, version: int) -> Version:
     """A version of the caller's template as the log has it."""
     state = await _owned(deps, caller, template)
     if state.deleted:
@@ -329,7 +329,15 @@ def _placements(row: VersionRow) -> list[FieldPlacement]:
         FieldPlacement(
             field_name=item.name,
             field_type=item.type,
-            **_given(page=item.page, x=_points(item.x_millipoints), y=_points(item.y_millipoints)),
+            **_given(
+                page=item.page,
+                x=_points(item.x_millipoints),
+                y=_points(item.y_millipoints),
+                width=_points(item.width_millipoints),
+                height=_points(item.height_millipoints),
+                participant=item.participant,
+                required=item.required,
+            ),
         )
         for item in row.fields
     ]

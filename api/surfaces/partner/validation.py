@@ -98,6 +98,7 @@ NULL: Final = "Field may not be null."
 _OF_TYPES: Final[Mapping[str, str]] = {
     "string_type": "Not a valid string.",
     "int_type": "Not a valid integer.",
+    "bool_type": "Not a valid boolean.",
     "list_type": "Not a valid list.",
     "model_type": "Invalid input type.",
     "model_attributes_type": "Invalid input type.",
@@ -110,6 +111,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "string_too_long": "Longer than maximum length {max_length}.",
     "too_short": "Shorter than minimum length {min_length}.",
     "too_long": "Longer than maximum length {max_length}.",
+    "literal_error": "Must be one of: {expected}.",
     "greater_than_equal": "Must be greater than or equal to {ge}.",
     "less_than_equal": "Must be less than or equal to {le}.",
 }

@@ -125,6 +125,7 @@ PARTNER: Mapping[tuple[str, str, str], Rule] = {
     ),
     ("partner", "post", "/v1/templates/{templateId}/versions/{version}/upload-url"): Rule(Who.PARTNER, _VERSION),
     ("partner", "get", "/v1/templates/{templateId}/versions/{version}/download-url"): Rule(Who.PARTNER, _VERSION),
+    ("partner", "get", "/v1/templates/{templateId}/versions/{version}/preview"): Rule(Who.PARTNER, _VERSION),
     ("partner", "get", "/v1/documents"): Rule(Who.PARTNER),
     ("partner", "post", "/v1/documents"): Rule(Who.PARTNER, body=_participant, refers=True),
     ("partner", "get", "/v1/documents/{documentId}"): Rule(Who.PARTNER, _DOCUMENT),
