@@ -29,7 +29,7 @@ _MOST_GROWTH: Final = 1024 * 1024
 #: 14,400 points, the largest page that the child lets pass.
 _MAX_MILLIPOINTS: Final = 14_400_000
 
-_CHILD: Final = Path(__file__).with_name("pdf_child.py")
+_CHILD: Final = Path(__file__).with_name("pdf_child") / "__main__.py"
 
 SENTENCES: Final[Mapping[str, str]] = {
     "empty": "The upload is empty; send the bytes of the PDF as the body of the request.",
@@ -42,6 +42,16 @@ SENTENCES: Final[Mapping[str, str]] = {
     "bad-page": "Page {page} cannot be signed: it needs a size of 36 to 14,400 points each way and a rotation in quarter turns.",
     "bad-content": "What page {page} shows cannot be unpacked, or is far too large; print the PDF to a new PDF.",
     "too-complex": "The PDF is too complex to be handled safely; print it to a new PDF.",
+    "already-signed": "The PDF has a digital signature already, and signing it here would break that; send the file from before it was signed.",
+    "xfa": "The PDF is an XFA form, which few readers can show; print it to a new PDF.",
+    "javascript": "The PDF has a program (JavaScript) in it, which could change what it shows; print it to a new PDF.",
+    "launch-action": "The PDF can start another program; print it to a new PDF.",
+    "submit-action": "The PDF has a form that sends or fetches data; print it to a new PDF.",
+    "embedded-file": "The PDF has another file attached or embedded, which would not be seen when it is signed; remove it, or print the PDF to a new one.",
+    "rich-media": "The PDF has sound, film or a 3D model in it; print it to a new PDF.",
+    "outside-content": "The PDF shows something that is not in it but in another file; print it to a new PDF.",
+    "unclear-form": "A form field on page {page} has a value that readers show differently; print the PDF to a new PDF.",
+    "unclear-annotation": "A note, stamp or mark on page {page} is shown differently by different readers; print the PDF to a new PDF.",
     "too-many-places": "The texts to look for stand in more than {most} places; take texts that are not part of others.",
     "took-too-long": "The PDF took too long to read; print it to a new PDF.",
     "unreadable": "The PDF could not be read: the program that reads it broke down. Print it to a new PDF.",

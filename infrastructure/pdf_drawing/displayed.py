@@ -1,19 +1,11 @@
 """Drawing on a page as it is displayed, whatever the page's own space is and whatever its content leaves behind."""
 
-import warnings
-from collections.abc import Sequence
 from typing import Final
 
 import pikepdf
 
 from infrastructure.pdf_child import Sheet
-
-#: What a page's content can leave open for what is drawn after it.
-_OPENING: Final = {"q": "Q", "BT": "ET", "BMC": "EMC", "BDC": "EMC"}
-_CLOSING: Final = frozenset(_OPENING.values())
-
-#: No operator: seen where a page's content is whole.
-_END: Final = "CountersignEnd"
+from infrastructure.pdf_child.program import content_of, read_program, written_anew
 
 _NAME: Final = "CountersignDrawing"
 
@@ -34,58 +26,16 @@ def matrix(sheet: Sheet) -> pikepdf.Matrix:
 
 def draw(document: pikepdf.Pdf, page: pikepdf.Page, sheet: Sheet, drawing: pikepdf.Object) -> None:
     """Puts a form XObject of the size of the displayed page over a page. Raises pikepdf.PdfError for content that cannot be read."""
-    closing, rightly = _left_open(document, page)
-    if not rightly:
-        page.obj.Contents = document.make_stream(_written_anew(page))
+    # A normalised page leaves nothing open, but this must not depend on it.
+    program = read_program(document, content_of(page))
+    if not program.whole:
+        page.obj.Contents = document.make_stream(written_anew(page))
     # `n` ends a path, which could else be a clipping path for what follows (ISO 32000-1 section 8.5.4).
     placed = matrix(sheet).encode().decode()
     page.contents_add(document.make_stream(b"q\n"), prepend=True)
     page.contents_add(
-        document.make_stream(f"\n{closing}n\nQ\nq {placed} cm /{_add(page, drawing)} Do Q\n".encode()), prepend=False
+        document.make_stream(f"\n{program.closing}n\nQ\nq {placed} cm /{_add(page, drawing)} Do Q\n".encode()), prepend=False
     )
-
-
-def _left_open(document: pikepdf.Pdf, page: pikepdf.Page) -> tuple[str, bool]:
-    """The operators that close what the page's content leaves open, and whether the content can stay as it is written.
-
-    It cannot if it closes what it never opened: readers skip that, but inside of our own q it would
-    close that. Nor if it ends within a string or an image, which would swallow what follows.
-    """
-    streams = page.obj.get("/Contents", pikepdf.Array())
-    pieces = [each.read_bytes() for each in (streams if isinstance(streams, pikepdf.Array) else [streams])]
-    probe = document.make_stream(b"\n".join([*pieces, _END.encode()]))
-    opened: list[str] = []
-    operators = [str(each.operator) for each in _parsed(probe, " ".join([*_OPENING, *_CLOSING, _END]))]
-    counted = [_count(operator, opened) for operator in operators]
-    rightly = all(counted) and operators[-1:] == [_END]
-    return "".join(f"{closing}\n" for closing in reversed(opened)), rightly
-
-
-def _count(operator: str, opened: list[str]) -> bool:
-    """Notes what an operator opens or closes; False if it closes nothing."""
-    if operator in _OPENING:
-        opened.append(_OPENING[operator])
-    elif operator in _CLOSING:
-        if operator not in opened:
-            return False
-        # The last one of its kind: kinds may cross where a page is written carelessly.
-        del opened[len(opened) - 1 - opened[::-1].index(operator)]
-    return True
-
-
-def _written_anew(page: pikepdf.Page) -> bytes:
-    """The page's content as qpdf understands it, without what closes nothing and without what does not end."""
-    opened: list[str] = []
-    kept = [instruction for instruction in _parsed(page) if _count(str(instruction.operator), opened)]
-    return pikepdf.unparse_content_stream(kept)
-
-
-def _parsed(
-    content: pikepdf.Page | pikepdf.Object, operators: str = ""
-) -> Sequence[pikepdf.ContentStreamInstruction | pikepdf.ContentStreamInlineImage]:
-    # What is odd in a page is a warning to pikepdf's callers; here it is dealt with.
-    with warnings.catch_warnings(action="ignore"):
-        return pikepdf.parse_content_stream(content, operators)
 
 
 def _add(page: pikepdf.Page, drawing: pikepdf.Object) -> str:

@@ -13,8 +13,9 @@ import pypdfium2  # type: ignore[import-untyped]
 import pytest
 
 from domain.placement import Box, PageSize
-from infrastructure import pdf, pdf_child
+from infrastructure import pdf
 from infrastructure.pdf import MAX_WANTED, MAX_WANTED_LENGTH, PdfLimits, TextPlace, TextPlaces, UnusablePdf, find_text
+from infrastructure.pdf_child import limits
 from tests.shared_data import shared, some
 
 
@@ -317,11 +318,11 @@ def test_an_answer_that_only_costs_is_refused(answer: str, monkeypatch: pytest.M
 def test_the_largest_answer_of_the_child_is_read() -> None:
     """The bound on what is read leaves room for all pages and places, with the longest numbers."""
     place = [MAX_WANTED, 500, *[14_400_000] * 4]
-    answer = {"sizes": [[14_400_000, 14_400_000]] * 500, "places": [place] * pdf_child.MAX_PLACES}
+    answer = {"sizes": [[14_400_000, 14_400_000]] * 500, "places": [place] * limits.MAX_PLACES}
     assert len(json.dumps(answer)) < pdf._MAX_LINE_BYTES
 
 
-@pytest.mark.parametrize("folder", ["active", "benign", "encrypted", "handmade", "malformed", "signed"])
+@pytest.mark.parametrize("folder", ["benign", "handmade", "malformed"])
 def test_files_made_by_others_are_searched_or_refused(folder: str) -> None:
     """Nothing hangs, and what is found lies on its page."""
     files = [path.read_bytes() for path in some(sorted((shared("pdf-corpus") / folder).rglob("*.pdf")), 5)]
@@ -340,4 +341,4 @@ def test_files_made_by_others_are_searched_or_refused(folder: str) -> None:
 
     codes = asyncio.run(search_all())
     assert "took-too-long" not in codes
-    assert "ok" in codes or folder in {"encrypted", "malformed"}
+    assert "ok" in codes
