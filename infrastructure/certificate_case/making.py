@@ -2,14 +2,26 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from domain.actor import Mode, Provenance
-from domain.envelope import DocumentExecuted, EnvelopeCompleted, EnvelopeCreated, SealRenewed
+from domain.envelope import DeadlineExtended, DocumentExecuted, EnvelopeCompleted, EnvelopeCreated, SealRenewed
 from domain.personal import discloses
 from domain.placement import PageSize
+from domain.signing import (
+    ConsentGiven,
+    DocumentViewed,
+    InvitationBounced,
+    InvitationDelivered,
+    InvitationResent,
+    OtpFailed,
+    OtpSent,
+    OtpVerified,
+    SessionOpened,
+)
 from infrastructure.certificate_case.circumstances import Circumstances
 from infrastructure.certificate_case.proof import checkpoint_told, seal_told, steps
 from infrastructure.certificate_case.signers import signer
@@ -24,9 +36,27 @@ from infrastructure.telling.happened import (
     participants_of,
 )
 from infrastructure.telling.personal import Disclosed, Erased, Shown
-from infrastructure.telling.sentences import sentence
+from infrastructure.telling.sentences import counted, sentence
 from infrastructure.telling.wording import Wording, wording_of
 from infrastructure.vault import Opened, Reference, Vault, VaultError
+
+#: With more entries than this, those that repeat are told by their first and last: it is about 150 pages.
+MAX_EVENTS: Final = 2_000
+
+#: What may be recorded of a signing as often as somebody likes. All else is bounded by the size of an envelope.
+_Repeated = (
+    InvitationResent
+    | InvitationDelivered
+    | InvitationBounced
+    | SessionOpened
+    | DocumentViewed
+    | OtpSent
+    | OtpVerified
+    | OtpFailed
+    | ConsentGiven
+    | DeadlineExtended
+    | SealRenewed
+)
 
 _ENTRIES: Final = "SELECT position, leaf, entry FROM public.log WHERE stream = ANY(%s) ORDER BY position"
 
@@ -79,6 +109,8 @@ def case_from(told: Sequence[Happened], personal: Mapping[str, Shown], beside: C
     if created is None:
         raise ValueError("nothing tells how the envelope was created")
     wording = wording_of(told, personal, "milliseconds")
+    # Titles may be long, so each is told once.
+    brief = replace(wording, titles={id: f"Document {number}" for number, id in enumerate(documents_of(told), 1)})
     streams: dict[UUID, list[Happened]] = defaultdict(list)
     for each in told:
         streams[each.entry.stream].append(each)
@@ -94,12 +126,12 @@ def case_from(told: Sequence[Happened], personal: Mapping[str, Shown], beside: C
         zone=ZoneInfo(created.zone or "UTC"),
         documents=tuple(_documents(told, wording)),
         signers=tuple(
-            signer(place, streams[who], wording, beside) for who, place in participants_of(told).items() if who in streams
+            signer(place, streams[who], brief, beside) for who, place in participants_of(told).items() if who in streams
         ),
-        events=tuple(_event(number, each, wording) for number, each in enumerate(told, 1)),
+        events=tuple(_events(told, brief)),
         heads=tuple(_heads(streams, wording)),
         checkpoint=checkpoint_told(beside.checkpoint),
-        seal=seal_told(told, wording),
+        seal=seal_told(told, brief),
         url=f"{beside.base_url}/verify/{envelope}",
         offline=steps(beside.base_url, envelope),
         made=beside.made,
@@ -125,17 +157,49 @@ def _documents(told: Sequence[Happened], wording: Wording) -> Iterator[CaseDocum
         )
 
 
-def _event(number: int, each: Happened, wording: Wording) -> CaseEvent:
-    provenance = getattr(each.fact, "provenance", None)
-    return CaseEvent(
-        number=number,
-        at=each.entry.at,
-        type=each.entry.type,
-        actor=wording.actor(each.entry.by),
-        detail=sentence(each, wording) or "This certificate has no words for entries of this type.",
-        digest=each.leaf.hex(),
-        source=wording.observed(provenance) if isinstance(provenance, Provenance) else "",
-    )
+def _events(told: Sequence[Happened], wording: Wording) -> Iterator[CaseEvent]:
+    seen: dict[str, int] = {}
+    printed = _printed(told)
+    before = 0
+    for number in printed:
+        each = told[number - 1]
+        left_out, before = number - before - 1, number
+        provenance = getattr(each.fact, "provenance", None)
+        observed = wording.observed(provenance) if isinstance(provenance, Provenance) else ""
+        # At the same browser all is observed again and again.
+        first = seen.setdefault(f"{each.entry.stream} {observed}", number)
+        yield CaseEvent(
+            number=number,
+            at=each.entry.at,
+            type=each.entry.type,
+            actor=wording.actor(each.entry.by),
+            detail=_left_out(left_out) + (sentence(each, wording) or "This certificate has no words for entries of this type."),
+            digest=each.leaf.hex(),
+            source=f"Observed as with event {first}." if observed and first < number else observed,
+        )
+
+
+def _printed(told: Sequence[Happened]) -> Sequence[int]:
+    """The numbers of the entries that are told, from 1: all, unless that are very many and some repeat what others say.
+
+    Then those are left out that are neither the first nor the last of their type in their stream, among what can be repeated.
+    """
+    numbers = range(1, len(told) + 1)
+    if len(told) <= MAX_EVENTS:
+        return numbers
+    ends: dict[tuple[UUID, str], tuple[int, int]] = {}
+    for number, each in enumerate(told, 1):
+        kind = each.entry.stream, each.entry.type
+        ends[kind] = ends.get(kind, (number, number))[0], number
+    return [
+        number
+        for number, each in enumerate(told, 1)
+        if not isinstance(each.fact, _Repeated) or number in ends[each.entry.stream, each.entry.type]
+    ]
+
+
+def _left_out(count: int) -> str:
+    return f"[{counted(count, 'event')} before, which repeat others, are in the evidence and not printed here.] " if count else ""
 
 
 def _heads(streams: Mapping[UUID, Sequence[Happened]], wording: Wording) -> Iterator[CaseHead]:

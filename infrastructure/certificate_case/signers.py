@@ -84,8 +84,9 @@ def _all(acts: Sequence[Happened], kind: type[F]) -> list[tuple[Happened, F]]:
 def _name(process: ProcessCreated | None, place: int, wording: Wording) -> str:
     if process is None:
         return f"Participant {place}"
-    shown = wording.value(process.name)
-    return shown if isinstance(wording.personal.get(process.name.commitment), Disclosed) else f"Participant {place} {shown}"
+    if _is_disclosed(process.name, wording):
+        return wording.value(process.name)
+    return f"Participant {place}, whose name is not stored any more"
 
 
 def _email(process: ProcessCreated | None, wording: Wording) -> Told:
@@ -175,11 +176,15 @@ def _adopted(signed: Sequence[DocumentSigned], wording: Wording) -> Told:
 def _way(fact: DocumentSigned, wording: Wording) -> str:
     words = METHODS[fact.method]
     if fact.attestation is not None:
-        words += f", with the statement “{wording.value(fact.attestation)}”"
-    shown = None if fact.image is None else wording.personal.get(fact.image.commitment)
-    if fact.image is not None and not isinstance(shown, Disclosed):
-        words += f", with an image: {wording.value(fact.image)}"
+        told = wording.value(fact.attestation)
+        words += f", with the statement {f'“{told}”' if _is_disclosed(fact.attestation, wording) else told}"
+    if fact.image is not None and not _is_disclosed(fact.image, wording):
+        words += f", with the image {wording.value(fact.image)}"
     return words
+
+
+def _is_disclosed(personal: Personal, wording: Wording) -> bool:
+    return isinstance(wording.personal.get(personal.commitment), Disclosed)
 
 
 def _drawn(signed: Sequence[DocumentSigned], wording: Wording) -> bytes | None:
@@ -196,7 +201,7 @@ def _sent(acts: Sequence[Happened], wording: Wording) -> Told:
     if not sent:
         return Absent("no invitation is recorded")
     after = list(_handing_over(acts, wording))
-    return Timed(sent[0][0].entry.at, text="; ".join(after[:NAMED]) + _more(len(after)) if after else "no delivery was observed")
+    return Timed(sent[0][0].entry.at, text="\n".join(after[:NAMED]) + _more(len(after)) if after else "no delivery was observed")
 
 
 def _handing_over(acts: Sequence[Happened], wording: Wording) -> Iterator[str]:
@@ -205,11 +210,11 @@ def _handing_over(acts: Sequence[Happened], wording: Wording) -> Iterator[str]:
         at = wording.moment(each.entry.at)
         match each.fact:
             case InvitationDelivered(_, channel):
-                yield f"{at}: taken by the next mail system, by {CHANNELS[channel]}"
+                yield f"{at} taken by the next mail system, by {CHANNELS[channel]}"
             case InvitationBounced(_, reason):
-                yield f"{at}: not handed over, {BOUNCES[reason]}"
+                yield f"{at} not handed over: {BOUNCES[reason]}"
             case InvitationResent():
-                yield f"{at}: sent again"
+                yield f"{at} sent again"
             case _:
                 pass
 
