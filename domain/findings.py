@@ -1,6 +1,6 @@
-"""What checking a bundle of evidence finds: one finding for each check, and one verdict for the whole.
+"""What checking a bundle of evidence, or a file, finds: one finding for each check, and one verdict for the whole.
 
-docs/evidence-format.md, "The checks".
+docs/evidence-format.md, "The checks" and "Verifying a file".
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -12,7 +12,7 @@ from domain.faults import Verdict
 
 
 class Check(StrEnum):
-    """The checks, in their order."""
+    """The checks of a bundle, in their order."""
 
     #: The archive, its members and their lines have their form.
     PARSE = "parse"
@@ -40,6 +40,33 @@ class Check(StrEnum):
     RECEIPTS = "receipts"
 
 
+class FileCheck(StrEnum):
+    """The checks of a file that was made for an envelope, in their order. Those on the entries that name it are of `Check`."""
+
+    #: It is the file whose hash an entry has, and it is of the last form.
+    FILE = "file"
+    #: It begins with what was sealed.
+    BODY = "body"
+    #: It has one seal, of the form that seals have, and else only time stamps.
+    FORM = "seal-form"
+    #: What the seal covers is what was sealed.
+    INTEGRITY = "seal-integrity"
+    #: The last signature covers the file to its end.
+    COVERAGE = "seal-coverage"
+    #: After the seal came nothing but time stamps and material to validate it.
+    CHANGES = "seal-changes"
+    #: The certificate of the seal leads to one that is trusted.
+    SIGNER = "seal-signer"
+    #: The trusted time of the seal.
+    TIME = "seal-time"
+    #: The trusted times over the whole file.
+    ARCHIVE = "seal-archive"
+    #: The certificate of the seal is the one that the entry names.
+    CERTIFICATE = "certificate"
+    #: Who signed it, by the entries of each signing.
+    SIGNATURES = "signatures"
+
+
 NOT_REACHED: Final = "not reached"
 
 
@@ -56,14 +83,14 @@ class Detail:
 class Finding:
     """What one check says, and why. One that does not count is shown and leaves the verdict of the whole as it is."""
 
-    check: Check
+    check: Check | FileCheck
     verdict: Verdict
     reason: str
     details: tuple[Detail, ...] = ()
     counts: bool = True
 
 
-def weigh(check: Check, wrong: Sequence[Detail], doubtful: Sequence[Detail], otherwise: str) -> Finding:
+def weigh(check: Check | FileCheck, wrong: Sequence[Detail], doubtful: Sequence[Detail], otherwise: str) -> Finding:
     """Invalid if something is wrong, indeterminate if something is doubtful, else valid, which `otherwise` puts into words."""
     details = (*wrong, *doubtful)
     if not details:

@@ -5,12 +5,13 @@ from typing import Final
 from projections.directory import DIRECTORY
 from projections.envelopes import ENVELOPES
 from projections.erasures import ERASURES
+from projections.files import FILES
 from projections.library import LIBRARY
 from projections.projection import Projection
 from projections.signers import SIGNERS
 from projections.templates import TEMPLATES
 
-__all__ = ["DIRECTORY", "ENVELOPES", "ERASURES", "LIBRARY", "PROJECTIONS", "SIGNERS", "TEMPLATES", "Projection"]
+__all__ = ["DIRECTORY", "ENVELOPES", "ERASURES", "FILES", "LIBRARY", "PROJECTIONS", "SIGNERS", "TEMPLATES", "Projection"]
 
 #: All that have tables.
-PROJECTIONS: Final[tuple[Projection, ...]] = (ENVELOPES, SIGNERS, TEMPLATES, LIBRARY, DIRECTORY, ERASURES)
+PROJECTIONS: Final[tuple[Projection, ...]] = (ENVELOPES, SIGNERS, TEMPLATES, LIBRARY, DIRECTORY, ERASURES, FILES)
