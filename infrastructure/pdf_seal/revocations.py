@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate, CertificateRevocationList
 
 from infrastructure.clock import Clock, SystemClock
+from infrastructure.issuers import is_loopback
 
 #: Of one list, and of a file with some.
 MAX_BYTES: Final = 1_048_576
@@ -26,6 +27,8 @@ TIMEOUT_SECONDS: Final = 5.0
 PAUSE: Final = timedelta(minutes=1)
 #: Addresses in one certificate that are tried.
 _MOST_ADDRESSES: Final = 4
+
+_HEADERS: Final = {"accept-encoding": "identity", "user-agent": "countersign"}
 
 _PEM: Final = b"-----BEGIN X509 CRL-----"
 _END: Final = b"-----END X509 CRL-----"
@@ -104,8 +107,8 @@ async def _fetch(address: str, issuers: Sequence[Certificate], now: datetime) ->
     try:
         async with (
             asyncio.timeout(TIMEOUT_SECONDS),
-            httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False, headers={"user-agent": "countersign"}) as client,
-            client.stream("GET", address, headers={"accept-encoding": "identity"}) as response,
+            httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=not is_loopback(address)) as client,
+            client.stream("GET", address, headers=_HEADERS, follow_redirects=False) as response,
         ):
             if response.status_code != 200:
                 return _Fetched(f"{address} answered {response.status_code}", now + PAUSE)

@@ -81,7 +81,7 @@ async def seal(
         return SealedPdf(content, Profile.B_T, Shortfall(Obstacle.NO_MATERIAL, "; ".join((str(err), *found.failures))))
     try:
         archived = await _archive(content, time_source, certificates, lists)
-    except TimeStampRefused as err:
+    except (TimeStampRefused, CannotSeal) as err:
         longer = await asyncio.to_thread(with_material, content, certificates, lists)
         return SealedPdf(longer, Profile.B_LT, Shortfall(Obstacle.NOT_ARCHIVED, str(err)))
     return SealedPdf(archived, Profile.B_LTA, None)

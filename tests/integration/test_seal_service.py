@@ -23,6 +23,7 @@ from infrastructure.pdf_seal.sealing import seal
 from infrastructure.seal_service import SealService, seal_service
 from infrastructure.settings import Settings
 from tests.integration.timestamp_authority import (
+    Behaviour,
     Holder,
     Responder,
     TimeStampAuthority,
@@ -61,6 +62,21 @@ def serving(pages: dict[str, bytes]) -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def unwilling(_: bytes) -> tuple[int, Iterator[bytes]]:
+    return 503, iter(())
+
+
+@contextmanager
+def answering(responder: Responder, *behaviours: Behaviour) -> Iterator[None]:
+    """Has a responder answer so, query by query."""
+    before, each = responder.behaviour, iter(behaviours)
+    responder.behaviour = lambda query: next(each)(query)  # noqa: PLW0108 (the next one for each query)
+    try:
+        yield
+    finally:
+        responder.behaviour = before
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +160,36 @@ def test_a_list_that_comes_later_raises_the_seal_with_its_renewal(world: World, 
     assert (findings.verdict, findings.profile) == (Outcome.PASSED, Profile.B_LTA)
 
 
+def test_a_second_time_stamp_that_is_not_to_be_had_comes_with_the_renewal(world: World, tmp_path: Path) -> None:
+    lists = tmp_path / "times.crl"
+    lists.write_bytes(revocations(world.time_root))
+    service = seal_service(world.settings(**world.named(), seal_revocations=lists), FixedClock(NOW))
+    with answering(world.responder, world.responder.behaviour, unwilling):
+        made = asyncio.run(service.seal(plain_pdf(), NOW))
+    assert (made.seal.profile, made.seal.obstacle) == (Profile.B_LT, Obstacle.NOT_ARCHIVED)
+    assert "503" in (made.why_not_higher or "")
+    renewed = asyncio.run(service.renew(made.content, NOW))
+    assert asyncio.run(service.verify(renewed.content, NOW)).profile is Profile.B_LTA
+
+
+def test_an_authority_that_is_away_leaves_a_seal_without_and_says_so(world: World) -> None:
+    service = seal_service(world.settings(**world.named()), FixedClock(NOW))
+    with answering(world.responder, unwilling, unwilling):
+        made = asyncio.run(service.seal(plain_pdf(), NOW))
+        with pytest.raises(CannotSeal, match="gave no time stamp"):
+            asyncio.run(service.renew(made.content, NOW))
+    assert (made.seal.profile, made.seal.obstacle) == (Profile.B_B, Obstacle.NOT_STAMPED)
+    assert (made.seal.stamped_at, made.seal.authority) == (None, None)
+
+
+def test_a_revoked_certificate_seals_nothing(world: World, tmp_path: Path) -> None:
+    for name, der in (("seal", revocations(world.root, world.holder.certificate)), ("times", revocations(world.time_root))):
+        (tmp_path / name).write_bytes(der)
+    service = seal_service(world.settings(**world.named(), seal_revocations=tmp_path), FixedClock(NOW))
+    with pytest.raises(CannotSeal, match="revoked"):
+        asyncio.run(service.seal(plain_pdf(), NOW))
+
+
 def test_what_does_not_pass_is_not_renewed(world: World) -> None:
     service = seal_service(world.settings(**world.named()), FixedClock(NOW))
     other = seal_service(Settings.model_validate({"data": world.folder}), FixedClock(NOW))
@@ -151,6 +197,8 @@ def test_what_does_not_pass_is_not_renewed(world: World) -> None:
     asked = len(world.responder.queries)
     with pytest.raises(CannotSeal, match=r"not renewed: signer"):
         asyncio.run(service.renew(sealed, NOW))
+    with pytest.raises(CannotSeal, match=r"not renewed: form"):
+        asyncio.run(service.renew(plain_pdf(), NOW))
     assert len(world.responder.queries) == asked
 
 
