@@ -16,6 +16,7 @@ from domain.envelope import MAX_PLACED_FIELDS, Envelope, PlacedField, labels_of
 from domain.errors import FieldUnknown, FieldValueUnfit
 from domain.field import ASKED, FieldType
 from domain.personal import Subject
+from domain.placement import Box
 from domain.signing import FieldValue
 from domain.template import Field
 
@@ -104,9 +105,9 @@ def _placed(fields: Sequence[Field], document: UUID, participants: Sequence[UUID
         )
 
 
-def too_small(kind: FieldType, size: tuple[int, int]) -> bool:
-    """Whether a text field of this width and height, in thousandths of a point, has no room for one letter."""
-    return kind is FieldType.TEXT and capacity(size) == 0
+def too_small(kind: FieldType, box: Box) -> bool:
+    """Whether a text field has no room for one letter."""
+    return kind is FieldType.TEXT and capacity((box.width_millipoints, box.height_millipoints)) == 0
 
 
 def filled(

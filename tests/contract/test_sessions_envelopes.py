@@ -19,7 +19,9 @@ from tests.running import Person, in_loop
 async def test_an_envelope_is_made_sent_signed_and_read_back(database: DatabaseUrls, tmp_path: Path) -> None:
     async with opened(database, tmp_path) as world:
         key = await world.organization()
-        draft = await key.draft(ANA, BO, documents=2, subject="Please sign", metadata={"deal": "7"}, routing="sequential")
+        how = {"subject": "Please sign", "metadata": {"deal": "7"}, "routing": "sequential", "time_zone": "America/Lima"}
+        draft = await key.draft(ANA, BO, documents=2, **how)
+        assert (await world.running.envelope(UUID(draft["id"].removeprefix("env_")))).zone == "America/Lima"
         assert draft["status"] == "draft"
         assert [one["status"] for one in draft["signers"]] == ["pending", "pending"]
         assert draft["metadata"] == {"deal": "7"}
@@ -113,6 +115,7 @@ async def test_what_an_envelope_names_has_to_be_there_and_final(database: Databa
         ({"signers": [{"name": "Ana", "document_ids": ["doc_" + "1" * 32]}]}, "signers.0.document_ids", "unknown_document"),
         ({"signers": [ANA, {**BO, "email": "ANA@example.com"}]}, "signers", "duplicate_participant"),
         ({"routing": "round"}, "routing", "unknown_value"),
+        ({"time_zone": "Lima"}, "time_zone", "unknown_time_zone"),
         ({"expires_at": "2027-01-01"}, "expires_at", "invalid_type"),
         ({"expires_at": 1_800_000_000_000}, "expires_at", "out_of_range"),
         ({"expires_at": 1}, "expires_at", "deadline_in_past"),

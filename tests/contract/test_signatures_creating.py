@@ -79,6 +79,8 @@ def test_what_is_left_out_has_the_documented_defaults(own: Project) -> None:
     render = own.render()
     made = own.signature(render, name=None, expirationHours=None)
     assert (made["name"], made["expirationHours"]) == (f"Signature request {render[:8]}", 168)
+    assert own.envelope(made["id"]).zone is None
+    assert own.envelope(own.signature(render, timeZone="Asia/Kolkata")["id"]).zone == "Asia/Kolkata"
     minimal = own.signature(render, expirationHours=1, lastName=None, recipients=[{"firstName": "J", "email": "j@example.com"}])
     assert minimal["expirationHours"] == 1
     nulls = dict.fromkeys(("name", "fields", "expirationHours"))
@@ -142,7 +144,7 @@ def test_an_anchor_places_a_field_at_each_place_that_has_it_and_nowhere_else(own
     # `Signed ` takes 40.7 points in Helvetica's widths (Adobe AFM), from a left edge of 72.
     assert first.x_millipoints == pytest.approx(72_000 + 40_692, abs=1_000)
     assert again.x_millipoints > first.x_millipoints + 100_000
-    assert (dated.type, dated.width_millipoints, dated.height_millipoints) == (FieldType.DATE, 100_000, 20_000)
+    assert (dated.type, dated.width_millipoints, dated.height_millipoints) == (FieldType.DATE, 100_000, 18_000)
     assert 100_000 < dated.y_millipoints < 104_000
 
 
@@ -174,6 +176,7 @@ INVALID: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({"recipients": [recipient(email="jane")]}, {"recipients": "recipients[0].email: Invalid email"}),
     ({"recipients": [recipient(email="x" * 244 + "@example.com")]}, {"recipients": "at most 254"}),
     ({"recipients": [recipient(designation="Approver")]}, {"recipients": "recipients[0].designation: Invalid enum value. Expected 'Signer' or 'CC'"}),
+    ({"timeZone": "Delhi"}, {"timeZone": "Must be the name of a time zone"}),
     ({"recipients": [recipient(order=0)]}, {"recipients": "greater than or equal to 1"}),
     ({"recipients": [recipient(order=2)]}, {"recipients": "exactly 1..1"}),
     ({"recipients": [recipient(1, order=1), recipient(2)]}, {"recipients": "exactly 1..2"}),
@@ -187,6 +190,7 @@ INVALID: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({"anchorTags": [tag(anchorString="{{nowhere}}")]}, {"anchorTags": "anchorTags[0].anchorString: The document's text does not have it"}),
     ({"anchorTags": [tag(type="stamp")]}, {"anchorTags": "Invalid enum value"}),
     ({"anchorTags": [tag(recipientIndex=1)]}, {"anchorTags": "anchorTags[0].recipientIndex: Is not the index of a recipient who signs"}),
+    ({"anchorTags": [tag(type="text", width=1)]}, {"anchorTags": "anchorTags[0]: Not one letter fits into it"}),
     ({"anchorTags": [tag(width=0)]}, {"anchorTags": "greater than 0"}),
     ({"fields": [field() for _ in range(201)]}, {"fields": "at most 200"}),
     ({"fields": [field(page=0)]}, {"fields": "greater than or equal to 1"}),

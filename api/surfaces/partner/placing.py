@@ -102,8 +102,7 @@ def _field(index: int, sent: FieldBody, sizes: Sequence[PageSize], texts: Mappin
         field = _standing(field, page, box)
     elif sent.unit == "percent" and sent.page is not None:
         field = _standing(field, sent.page, _in_percent(index, sent, sent.page, sizes))
-    box_of_field = field.box
-    if box_of_field is not None and too_small(field.type, (box_of_field.width_millipoints, box_of_field.height_millipoints)):
+    if (stands := field.box) is not None and too_small(field.type, stands):
         raise Failed(at((index, "_schema"), "Not one letter fits into it; make it larger."))
     return field
 

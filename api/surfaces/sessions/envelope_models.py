@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from api.surfaces.sessions.models import EnvelopeStatusWord, Record, Session
 from api.surfaces.sessions.validation import (
@@ -17,6 +17,7 @@ from api.surfaces.sessions.validation import (
     Time,
     fault,
 )
+from api.zones import UNKNOWN, known_zone
 from domain.envelope import MAX_DOCUMENTS, MAX_PARTICIPANTS
 
 #: Reminders: at least an hour apart, at most a month, and so many.
@@ -26,6 +27,12 @@ MAX_REMINDERS: Final = 100
 Routing = Literal["parallel", "sequential"]
 AgentRule = Literal["allowed", "forbidden"]
 SignerStatus = Literal["pending", "sent", "signed", "declined", "failed", "voided", "expired"]
+
+
+def _zone(name: str | None) -> str | None:
+    if name is not None and not known_zone(name):
+        raise fault("unknown_time_zone", UNKNOWN)
+    return name
 
 
 class ReminderPolicy(Body):
@@ -75,6 +82,14 @@ class NewEnvelope(Body):
     reminder_policy: ReminderPolicy | None = None
     message: Text | None = None
     metadata: Metadata | None = None
+    time_zone: Annotated[
+        str | None,
+        Field(
+            description="In which the envelope's papers tell days, and times beside UTC: a name of the IANA database. Default: UTC.",
+            examples=["Europe/Madrid"],
+        ),
+        AfterValidator(_zone),
+    ] = None
 
 
 class VoidReason(Body):

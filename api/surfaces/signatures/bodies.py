@@ -3,12 +3,13 @@
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from api.surfaces.signatures.models import Designation
 from api.text import Email, Line, Lines, Name
+from api.zones import UNKNOWN, known_zone
 from domain.envelope import MAX_MILLIPOINTS
 from domain.field import FieldType
 from domain.ids import IdError, parse_uuid
@@ -49,6 +50,12 @@ def _id(value: object) -> UUID:
         return parse_uuid(value)
     except IdError as err:
         raise PydanticCustomError("uuid", "Invalid uuid") from err
+
+
+def _zone(value: str) -> str:
+    if not known_zone(value):
+        raise PydanticCustomError("time_zone", UNKNOWN.removesuffix("."))
+    return value
 
 
 def _whole(value: object) -> object:
@@ -123,8 +130,8 @@ class AnchorBody(Body):
         default=None, description="The recipient, counted from 0; may be left out where one recipient alone is a `Signer`."
     )
     required: bool | None = Field(default=None, description="Default: true.")
-    width: Points | None = Field(default=None, description="PDF points. Default: by type.")
-    height: Points | None = Field(default=None, description="PDF points. Default: by type.")
+    width: Points | None = Field(default=None, description="PDF points. Default: by type, 200 for a signature.")
+    height: Points | None = Field(default=None, description="PDF points. Default: by type, 30 for a signature.")
 
 
 class CreateBody(Body):
@@ -142,6 +149,10 @@ class CreateBody(Body):
         default=None, description="Placements by the text of the PDF."
     )
     expiration_hours: Hours | None = Field(default=None, description=f"Default: {DEFAULT_HOURS}.")
+    time_zone: Annotated[str, AfterValidator(_zone), Field(examples=["Europe/Madrid"])] | None = Field(
+        default=None,
+        description="In which the request's papers tell days, and times beside UTC: a name of the IANA database. Default: UTC.",
+    )
 
 
 class CancelBody(Body):

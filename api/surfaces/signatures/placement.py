@@ -6,22 +6,12 @@ from typing import Final
 from uuid import UUID
 
 from api.deps import TextPlaces
+from api.fields import too_small
 from api.surfaces.signatures.bodies import FIELD_TYPES, AnchorBody, CreateBody, FieldBody
 from api.surfaces.signatures.parsing import Faults
 from domain.envelope import MAX_PLACED_FIELDS, PlacedField
-from domain.field import FieldType
-from domain.placement import Box, PageSize, PlacementError, box_of_percentages
-
-#: Width and height of a field at an anchor that names none, in PDF points: room for a name in 12 points, and a line above.
-SIZES: Final[Mapping[FieldType, tuple[int, int]]] = {
-    FieldType.SIGNATURE: (150, 36),
-    FieldType.INITIALS: (60, 36),
-    FieldType.DATE: (100, 20),
-    FieldType.TEXT: (150, 20),
-    FieldType.CHECKBOX: (14, 14),
-    FieldType.NAME: (150, 20),
-    FieldType.EMAIL: (180, 20),
-}
+from domain.field import SIZES, FieldType
+from domain.placement import Box, PlacementError, box_at_text, box_of_percentages
 
 _MILLI: Final = 1000
 
@@ -64,39 +54,34 @@ def _explicit(
     except PlacementError as err:
         faults.add(("fields", index), f"Lies outside the page: {err}")
         return
-    if who is not None:
-        yield _field(who, document, FIELD_TYPES[sent.type], sent.page, box, sent.required)
+    kind = FIELD_TYPES[sent.type]
+    if too_small(kind, box):
+        faults.add(("fields", index), "Not one letter fits into it")
+    elif who is not None:
+        yield _field(who, document, kind, sent.page, box, sent.required)
 
 
 def _anchored(
     tag: AnchorBody, index: int, signers: Mapping[int, UUID], document: UUID, found: TextPlaces, faults: Faults
 ) -> Iterator[PlacedField]:
     who = _signer(tag.recipient_index, ("anchorTags", index), signers, faults)
-    places = found.places.get(tag.anchor_string, ())
+    places, kind = found.places.get(tag.anchor_string, ()), FIELD_TYPES[tag.type]
     if not places:
         faults.add(("anchorTags", index, "anchorString"), "The document's text does not have it")
     for place in places:
         page = found.pages[place.page - 1]
-        box = _box_at(tag, place.box, page)
+        corner, asked = (place.box.x_millipoints, place.box.y_millipoints), (_millipoints(tag.width), _millipoints(tag.height))
+        box = box_at_text(page, corner, asked, SIZES[kind])
         if not box.on(page):
             faults.add(("anchorTags", index), f"Does not fit on page {place.page} with its width and height")
+        elif too_small(kind, box):
+            faults.add(("anchorTags", index), "Not one letter fits into it")
         elif who is not None:
-            yield _field(who, document, FIELD_TYPES[tag.type], place.page, box, tag.required)
+            yield _field(who, document, kind, place.page, box, tag.required)
 
 
-def _box_at(tag: AnchorBody, text: Box, page: PageSize) -> Box:
-    """From the text's top left corner. A field whose size is our own choice is moved as far as it takes to be on the page."""
-    width, height = SIZES[FIELD_TYPES[tag.type]]
-    left, width = _span(text.x_millipoints, tag.width, width, page.width_millipoints)
-    top, height = _span(text.y_millipoints, tag.height, height, page.height_millipoints)
-    return Box(left, top, width, height)
-
-
-def _span(start: int, asked_points: float | None, usual_points: int, whole: int) -> tuple[int, int]:
-    if asked_points is not None:
-        return start, max(1, round(Decimal(repr(asked_points)) * _MILLI))
-    length = min(usual_points * _MILLI, whole)
-    return min(start, whole - length), length
+def _millipoints(points: float | None) -> int | None:
+    return None if points is None else max(1, round(Decimal(repr(points)) * _MILLI))
 
 
 def _signer(index: int | None, path: tuple[str, int], signers: Mapping[int, UUID], faults: Faults) -> UUID | None:
