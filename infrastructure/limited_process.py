@@ -1,17 +1,13 @@
 """A program that reads what is not to be trusted, run where its crashes, loops and hunger for memory harm nobody.
 
-A fresh process without settings of ours and without a folder; the program takes the limits itself before it reads anything
-(`infrastructure.pdf_child.limit`). What it answers is somebody else's word: the file may have taken it over.
+A process (`forked_process.py`) without settings of ours and without a folder; the program takes the limits itself before it reads
+anything (`infrastructure.pdf_child.limit`). What it answers is somebody else's word: the file may have taken it over.
 """
 
 import asyncio
-import os
 import signal
-import sys
-from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
-from typing import Final, cast
+from typing import Final
 from weakref import WeakKeyDictionary
 
 #: Time on the clock, more than the program's own limit of processor time: the machine may be busy.
@@ -46,56 +42,9 @@ class NoAnswer(Exception):
         self.breakdown = breakdown
 
 
-async def ask(program: Path, parts: Sequence[bytes], most_bytes: int, arguments: Sequence[str] = ()) -> bytes:
-    """What a Python program writes after reading `parts`, at most `most_bytes`; raises NoAnswer."""
-    async with turn():
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # the folder of the file is not where the program looks for libraries
-            str(program),
-            *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
-            cwd="/",
-        )
-        feeding = asyncio.create_task(_feed(cast(asyncio.StreamWriter, child.stdin), parts))
-        try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                answer = await read_answer(cast(asyncio.StreamReader, child.stdout), most_bytes)
-                await feeding
-                status = await child.wait()
-        except TimeoutError:
-            raise NoAnswer(Breakdown.TOOK_TOO_LONG) from None
-        finally:
-            feeding.cancel()
-            if child.returncode is None:
-                child.kill()
-            # `wait` ends only with the pipe, and a reader whose buffer is full never sees its end (Python's documentation of
-            # subprocesses, the note on `Process.wait` and pipes).
-            while await cast(asyncio.StreamReader, child.stdout).read(_CHUNK_BYTES):
-                pass
-            await child.wait()
-    if status == 0:
-        return answer
-    raise NoAnswer(breakdown(status))
-
-
 def breakdown(status: int) -> Breakdown:
     """What an exit status other than 0 tells, minus the number of a signal."""
     return Breakdown.TOOK_TOO_LONG if -status in _OUT_OF_TIME else Breakdown.BROKE_DOWN
-
-
-async def _feed(pipe: asyncio.StreamWriter, parts: Sequence[bytes]) -> None:
-    try:
-        for part in parts:
-            pipe.write(part)
-            await pipe.drain()
-        pipe.close()
-        await pipe.wait_closed()
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # it ended before it had read everything; its status says why
 
 
 async def read_answer(pipe: asyncio.StreamReader, most_bytes: int) -> bytes:

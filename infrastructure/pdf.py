@@ -1,7 +1,7 @@
 """Whether an upload is a PDF that can be signed, and where texts stand in it: looked into by a child process with limits.
 
 Parsers of PDF crash, loop and swallow memory on some files. So the file is opened where that harms
-nobody: a fresh process with 1 GiB, ten seconds, no settings of ours and two at a time at most (`infrastructure.limited_process`).
+nobody: a process of its own with 1 GiB, ten seconds, no settings of ours and two at a time at most (`infrastructure.limited_process`).
 """
 
 import json
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from domain.placement import Box, PageSize
-from infrastructure.limited_process import Breakdown, NoAnswer, ask
+from infrastructure.forked_process import ask_fork
+from infrastructure.limited_process import Breakdown, NoAnswer
 
 #: Readers accept a header anywhere in here (ISO 32000-1 Annex H, implementation note 13).
 HEADER_BYTES: Final = 1024
@@ -109,7 +110,7 @@ class TextPlaces:
 async def inspect_pdf(data: bytes, limits: PdfLimits) -> PdfFacts:
     """Looks into `data` and normalises it; raises UnusablePdf with the reason."""
     most_bytes = min(2 * len(data), limits.bytes) + _MOST_GROWTH
-    answer, normalised = await _look("inspect", data, limits, most_bytes)
+    answer, normalised = await _look({"task": "inspect", "most_bytes": most_bytes}, data, limits, most_bytes)
     try:
         sizes = _sizes(answer, limits.pages)
     except (TypeError, ValueError, KeyError) as err:
@@ -129,7 +130,7 @@ async def find_text(data: bytes, wanted: Sequence[str], limits: PdfLimits) -> Te
     if len(wanted) > MAX_WANTED or any(len(text) > MAX_WANTED_LENGTH for text in wanted):
         raise ValueError("more texts, or longer ones, than are looked for at once")
     texts = list(dict.fromkeys(wanted))
-    answer, more = await _look("find", data, limits, 0, json.dumps(texts).encode() + b"\n")
+    answer, more = await _look({"task": "find", "wanted": texts}, data, limits, 0)
     try:
         if more:
             raise ValueError("more than a line")
@@ -163,17 +164,16 @@ def _number(number: object) -> int:
     return number
 
 
-async def _look(
-    task: str, data: bytes, limits: PdfLimits, most_bytes: int, before: bytes = b""
-) -> tuple[Mapping[str, Any], bytes]:
-    """The child's answer to a task, and what follows that line; raises UnusablePdf, also for what the child says against the file."""
+async def _look(order: Mapping[str, object], data: bytes, limits: PdfLimits, most_bytes: int) -> tuple[Mapping[str, Any], bytes]:
+    """The child's answer to an order, and what follows that line; raises UnusablePdf, also for what the child says against the file."""
     if not data:
         raise UnusablePdf("empty")
     if len(data) > limits.bytes:
         raise UnusablePdf("too-large", size=len(data), most=limits.bytes)
     if b"%PDF-" not in data[:HEADER_BYTES]:
         raise UnusablePdf("not-a-pdf")
-    answer, more = await _ask_child((task, str(limits.pages), str(most_bytes)), (before, data), most_bytes)
+    before = json.dumps({**order, "most_pages": limits.pages}).encode()
+    answer, more = await _ask_child((before, b"\n", data), most_bytes)
     if "code" not in answer:
         return answer, more
     try:
@@ -183,9 +183,9 @@ async def _look(
     raise refusal
 
 
-async def _ask_child(arguments: Sequence[str], parts: Sequence[bytes], most_bytes: int) -> tuple[Mapping[str, Any], bytes]:
+async def _ask_child(parts: Sequence[bytes], most_bytes: int) -> tuple[Mapping[str, Any], bytes]:
     try:
-        line, _, more = (await ask(_CHILD, parts, _MAX_LINE_BYTES + most_bytes, arguments)).partition(b"\n")
+        line, _, more = (await ask_fork(_CHILD, parts, _MAX_LINE_BYTES + most_bytes)).partition(b"\n")
     except NoAnswer as err:
         took_too_long = err.breakdown is Breakdown.TOOK_TOO_LONG
         raise UnusablePdf("took-too-long" if took_too_long else "unreadable") from err

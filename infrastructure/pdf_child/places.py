@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pypdfium2 import raw  # type: ignore[import-untyped]
+
 from infrastructure.pdf_child.limits import MAX_PLACES, Unusable
 from infrastructure.pdf_child.second_reader import opened_by_pdfium
 from infrastructure.pdf_child.sheets import Edges, Sheet
@@ -70,8 +72,6 @@ class Line:
 
 def _lines(content: Any) -> Iterator[Line]:
     """The lines of a page's text."""
-    from pypdfium2 import raw  # type: ignore[import-untyped]
-
     line = Line()
     for number in range(content.count_chars()):
         character = chr(min(raw.FPDFText_GetUnicode(content, number), sys.maxunicode))
@@ -85,8 +85,6 @@ def _lines(content: Any) -> Iterator[Line]:
 
 def _around(content: Any, numbers: Sequence[int]) -> Edges | None:
     """The box around letters. Spaces between words that stand apart are PDFium's guess, and have none."""
-    from pypdfium2 import raw
-
     drawn = (number for number in numbers if raw.FPDFText_IsGenerated(content, number) != 1)
     boxes = [box for number in drawn if all(map(math.isfinite, box := content.get_charbox(number, loose=True)))]
     if not boxes:

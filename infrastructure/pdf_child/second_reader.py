@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
+import pypdfium2  # type: ignore[import-untyped]
+
 from infrastructure.pdf_child.limits import Unusable
 from infrastructure.pdf_child.sheets import Sheet
 
@@ -17,9 +19,6 @@ _SLACK_POINTS: Final = 0.01
 
 def opened_by_pdfium(data: bytes, pages: int) -> Any:
     """PDFium's document; raises Unusable if it has none, or one with another number of pages."""
-    # Here, because it takes longer to load than most files to inspect.
-    import pypdfium2  # type: ignore[import-untyped]
-
     try:
         document = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as err:
@@ -52,8 +51,6 @@ def _letters(text: str) -> Counter[str]:
 
 def _page(document: Any, index: int) -> tuple[tuple[float, float], str]:
     """The size in points and the text of a page."""
-    import pypdfium2
-
     try:
         page = document[index]
         content = page.get_textpage()
