@@ -18,6 +18,9 @@ from infrastructure.pdf_drawing.paper import GREY, TEST, WARNING, Colour
 MOST_HAND: Final = 18.0
 CAPTION: Final = (6.0, 3.5)
 
+#: Letters of the hand slope: they begin left of where they stand and end right of it, by a fifth of their size.
+_SLOPE: Final = MOST_HAND / 5
+
 #: Of a signature's box, what its caption takes at most.
 _CAPTION_SHARE: Final = 0.3
 
@@ -68,7 +71,7 @@ class Area:
         if not caption or fitted is None:
             return 0.0
         high = lettering.height(len(fitted.lines), fitted.size)
-        self._lines(fitted, Face.PLAIN, GREY, self.bottom + high)
+        self._lines(fitted, Face.PLAIN, GREY, (self.left + self.inset, self.bottom + high))
         self.canvas.setStrokeColorRGB(*GREY)
         self.canvas.setLineWidth(0.4)
         self.canvas.line(self.left, self.bottom + high, self.left + self.width, self.bottom + high)
@@ -76,13 +79,16 @@ class Area:
 
     def _mark(self, name: str, drawn: bytes | None, low: float) -> None:
         """What a signer drew, or wrote by name, above `low`."""
-        across, room = self.width - 2 * self.inset, self.height - low
+        room = self.height - low
         if drawn is not None:
-            put_image(self.canvas, read_drawn_image(drawn), (self.left + self.inset, self.bottom + low), (across, room))
+            corner = self.left + self.inset, self.bottom + low
+            put_image(self.canvas, read_drawn_image(drawn), corner, (self.width - 2 * self.inset, room))
             return
-        fitted = lettering.shorten(lettering.drawable(name, Face.HAND), Face.HAND, across, room, MOST_HAND, LEAST_TEXT)
+        slope = min(_SLOPE, self.width / 4)
+        text = lettering.drawable(name, Face.HAND)
+        fitted = lettering.shorten(text, Face.HAND, self.width - 2 * slope, room, MOST_HAND, LEAST_TEXT)
         high = lettering.height(len(fitted.lines), fitted.size)
-        self._lines(fitted, Face.HAND, INK, self.bottom + low + (room + high) / 2)
+        self._lines(fitted, Face.HAND, INK, (self.left + slope, self.bottom + low + (room + high) / 2))
 
     def _text(self, text: str, shortened: bool) -> None:
         fitted = written(text, self.width, self.height)
@@ -94,14 +100,14 @@ class Area:
         high = lettering.height(len(fitted.lines), fitted.size)
         # A box for one line has it in the middle; in one for several they begin at the top.
         top = (self.height + high) / 2 if self.height < lettering.height(2, MOST_TEXT) else self.height
-        self._lines(fitted, Face.PLAIN, _BLACK, self.bottom + top)
+        self._lines(fitted, Face.PLAIN, _BLACK, (self.left + self.inset, self.bottom + top))
 
-    def _lines(self, fitted: Fitted, face: Face, colour: Colour, top: float) -> None:
+    def _lines(self, fitted: Fitted, face: Face, colour: Colour, corner: tuple[float, float]) -> None:
         self.canvas.setFillColorRGB(*colour)
         self.canvas.setFont(lettering.font(face), fitted.size)
         for number, line in enumerate(fitted.lines):
-            baseline = top - (lettering.ASCENT + number * lettering.LEADING) * fitted.size
-            self.canvas.drawString(self.left + self.inset, baseline, line)
+            baseline = corner[1] - (lettering.ASCENT + number * lettering.LEADING) * fitted.size
+            self.canvas.drawString(corner[0], baseline, line)
 
     def _checkbox(self, ticked: bool) -> None:
         side = min(self.width, self.height) - 1

@@ -1,5 +1,6 @@
 """Executed documents: what is drawn stands where it was placed as PDFium shows it, or is refused with a reason."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any, Final
@@ -10,6 +11,8 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw
 
 from domain.placement import Box
+from infrastructure.pdf_child import Unusable
+from infrastructure.pdf_child.intake import FAULTS_OF_THE_FILE, inspect
 from infrastructure.pdf_drawing.blocks import (
     Block,
     Content,
@@ -25,6 +28,7 @@ from infrastructure.pdf_drawing.drawn_image import read_drawn_image
 from infrastructure.pdf_drawing.executing import execute
 from infrastructure.pdf_drawing.image_refusal import MAX_BYTES, ImageFault, ImageRefused
 from infrastructure.pdf_drawing.lettering import Face, fit, spelled_out, undrawable, width
+from tests.shared_data import shared, some
 
 FOOT: Final = Foot("0192b1c4-5d7e-7c3a-9f10-1234567890ab", "5f" * 32, datetime(2026, 11, 21, 7, 25, 3, tzinfo=UTC))
 
@@ -100,7 +104,7 @@ BLOCKS: Final = (
 )
 
 #: Each shows 400 by 300 points of a page, turned and cut in its own way.
-GEOMETRIES: Final = {
+GEOMETRIES: Final[dict[str, dict[str, Any]]] = {
     "plain": {},
     "a quarter turn": {"MediaBox": [0, 0, DOWN, ACROSS], "Rotate": 90},
     "a half turn": {"Rotate": 180},
@@ -139,6 +143,28 @@ def test_what_is_drawn_can_be_read_and_searched() -> None:
     assert "/s/ Ana" not in found  # she drew it
 
 
+def where(data: bytes, words: str, page: int) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of words as PDFium shows them, in points of the displayed page."""
+    shown = pypdfium2.PdfDocument(data)[page - 1]
+    across, down = (round(length * 100) for length in shown.get_size())
+    to_dots = pypdfium2.PdfPosConv(shown, (0, 0, across, down, 0))
+    text = shown.get_textpage()
+    found = text.search(words, match_case=True).get_next()
+    assert found, "the words cannot be found"
+    dots = []
+    for number in range(found[0], sum(found)):
+        left, bottom, right, top = text.get_charbox(number)
+        dots += [to_dots.to_bitmap(left, bottom), to_dots.to_bitmap(right, top)]
+    x, y = ([dot[axis] / 100 for dot in dots] for axis in (0, 1))
+    return min(x), min(y), max(x), max(y)
+
+
+def stands_in(box: Box, found: tuple[float, float, float, float]) -> bool:
+    left, top = box.x_millipoints / 1000, box.y_millipoints / 1000
+    right, bottom = left + box.width_millipoints / 1000, top + box.height_millipoints / 1000
+    return left <= found[0] < found[2] <= right and top <= found[1] < found[3] <= bottom
+
+
 #: What a careless or a sly page leaves behind for what follows: scaled, clipped, in a text, in marked content.
 LEFT_BEHIND: Final = {
     "saved twice and never restored": b"q q 0.5 0 0 0.5 90 90 cm",
@@ -155,6 +181,33 @@ LEFT_BEHIND: Final = {
     "an image that does not end": b"q 9 0 0 9 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \xff",
     "an image": b"Q q 9 0 0 9 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \xff EI",
 }
+
+
+@pytest.mark.parametrize("content", [b"", *LEFT_BEHIND.values()], ids=["nothing", *LEFT_BEHIND])
+def test_the_letters_of_a_signature_stand_in_its_box(content: bytes) -> None:
+    """On each page however it is turned, cut and left behind."""
+    for page in GEOMETRIES.values():
+        signed = block(Signed("Ada", caption="Signed today"), x=270, y=180, across=120, down=30)
+        executed = execute(document(content, **page), [signed], FOOT)
+        assert stands_in(signed.box, where(executed, "/s/ Ada", 1))
+        assert stands_in(signed.box, where(executed, "Signed today", 1))
+
+
+@pytest.mark.parametrize("folder", ["benign", "handmade"])
+def test_what_intake_accepts_can_be_executed_and_has_the_signature_in_its_box(folder: str) -> None:
+    tried = 0
+    for path in some(sorted((shared("pdf-corpus") / folder).rglob("*.pdf")), 4):
+        try:
+            sheets, normalised = inspect(path.read_bytes(), 500)
+        except (Unusable, *FAULTS_OF_THE_FILE):
+            continue
+        width, height = sheets[-1].size
+        across, down = min(width // 2, 200_000), min(height // 3, 30_000)
+        signed = Block(len(sheets), Box(width - across, height // 2, across, down), Signed("Ada"))
+        executed = execute(normalised, [signed], FOOT)
+        assert stands_in(signed.box, where(executed, "/s/ Ada", len(sheets))), path.name
+        tried += 1
+    assert tried >= 3
 
 
 @pytest.mark.parametrize("content", LEFT_BEHIND.values(), ids=LEFT_BEHIND)
@@ -204,6 +257,20 @@ def test_the_foot_gives_way_to_blocks() -> None:
         found = picture.point(lambda shade: 255 if shade < 200 else 0).getbbox()
         assert found
         assert edge <= found[1] / 2 <= edge + 8
+
+
+def test_the_foot_of_a_test_says_so_on_each_page_however_narrow() -> None:
+    test = replace(FOOT, test=True)
+    for across, said in ((ACROSS, f"Test, without effect Process {FOOT.process}"), (36, "Test, without effect")):
+        executed = execute(document(pages=2, MediaBox=[0, 0, across, 300]), [], test)
+        assert all(said in " ".join(texts(executed, page).split()) for page in (1, 2))
+    assert "Test" not in texts(execute(document(), [], FOOT))
+
+
+def test_boxes_that_overlap_are_drawn_in_their_order() -> None:
+    one, other = block(Written("under")), block(Signed("Ada", drawing()))
+    assert "under" in texts(execute(document(), [one, other]))
+    assert execute(document(), [one, other]) != execute(document(), [other, one])
 
 
 def refusal(*blocks: Block, data: bytes | None = None) -> tuple[Fault, int | None]:

@@ -54,7 +54,7 @@ def test_each_kind_has_its_colour_and_what_lies_under_it_is_seen() -> None:
     ids=lambda value: value[:6] if isinstance(value, str) else "",
 )
 def test_every_label_is_seen(label: str, box: Box) -> None:
-    """The tag beside a box is not cut off: it ends with a free margin within its colour."""
+    """Written in white on a tag within the picture, also where the box is smaller than a letter or at an edge."""
     tagged = shown(document(), PreviewBox(label, FieldType.CHECKBOX, box))
     tag = ImageChops.difference(tagged, shown(document(), PreviewBox("", FieldType.CHECKBOX, box)))
     found = tag.getbbox()
