@@ -77,7 +77,7 @@ async def show(request: Request, id: Annotated[str, Path(description=DESCRIPTION
     """
     deps, found = deps_of(request), await visible(request, id)
     withhold, documents = _read(request)
-    sees = await _sees(deps, await anyone(request), found)
+    sees = await sees(deps, await anyone(request), found)
     asked = replace(Asked.about(found), sees=sees, withhold=withhold, documents=documents)
     try:
         bundle = await make_bundle(deps, asked)
@@ -120,7 +120,7 @@ def _fault(field: str, message: str) -> Failed:
     )
 
 
-async def _sees(deps: Deps, caller: Caller, found: Timeline) -> OwnPart | None:
+async def sees(deps: Deps, caller: Caller, found: Timeline) -> OwnPart | None:
     """What the caller sees of an envelope that they only sign; None for who sees all."""
     if not isinstance(caller, UserCaller) or await oversees(deps, caller, found.envelope):
         return None
