@@ -10,8 +10,12 @@ from domain.note import parse_verifier_key
 from domain.sealing import NOTHING, ledger_stream
 from domain.sealing import Sealing as RecordedKeys
 from infrastructure.bundle_lines import EntryLine
-from infrastructure.file_verification import Anchors, Evidence, FileJudgement, Sealing, beginnings, of_ledger, verify_file
+from infrastructure.file_verification import Anchors, Evidence, FileJudgement, Kind, Sealing, beginnings, of_ledger, verify_file
+from infrastructure.pdf_seal.verification import MAX_BYTES
 from projections import files, timeline
+from projections.timeline import DamagedEntry
+
+__all__ = ["MAX_BYTES", "DamagedEntry", "FileJudgement", "Kind", "verify_in_ledger"]
 
 #: How long a checkpoint is waited for that covers what was recorded a moment ago.
 _SEALED_WITHIN_SECONDS: Final = 2.0
@@ -22,7 +26,9 @@ async def verify_in_ledger(deps: Deps, pdf: bytes) -> FileJudgement:
     hashes = await asyncio.to_thread(_hashes, pdf)
     await deps.gate.wait(files.READ_MODELS, deps.settings.read_wait_seconds)
     async with deps.reads.connection() as connection:
-        named = {each.sha256: each.envelope for each in await files.named(connection, hashes)}
+        found = await files.named(connection, hashes)
+    # What is given to sign may be used by many, and is nobody's: only the whole of it is told, and nothing of where it is used.
+    named = {each.sha256: each.envelope for each in found if each.made or each.sha256 == hashes[0]}
     # Of the file itself if it is known, else of the longest of its beginnings that is.
     envelope = next((named[each] for each in hashes if each in named), None)
     evidence = None if envelope is None else await _evidence(deps, envelope)

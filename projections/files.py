@@ -32,8 +32,8 @@ from projections.store import Store, Table
 #: The projections that these reads wait for.
 READ_MODELS: Final = ("files",)
 
-#: `made` says of a file that it was made after the end, as executed document or certificate; `position` is that of the last entry of
-#: the envelope that names it.
+#: `made` says of a file that it was made after the end: an executed document or certificate, sealed or not; `position` is that of the
+#: last entry of the envelope that names it.
 _DDL: Final = """
 CREATE TABLE files (
     envelope uuid    NOT NULL,
@@ -45,9 +45,8 @@ CREATE TABLE files (
 """
 _INDEXES: Final = "CREATE INDEX files_by_hash ON files (sha256, made DESC, position DESC);"
 
-#: What the entry of a file that was made says of it, and of what it was made from.
-_MADE: Final = "sha256"
-_BEFORE: Final = ("body_sha256", "normalised_sha256")
+#: The files that the entry of a made one names, and whether each was made after the end: the form that was drawn on was there before.
+_MADE: Final = {"normalised_sha256": False, "body_sha256": True, "sha256": True}
 
 
 class _Row(TypedDict):
@@ -77,8 +76,7 @@ def _named(item: Item) -> Iterator[tuple[str, bool]]:
     elif item.type == DocumentAdded.TYPE:
         yield data["document"]["sha256"], False
     else:
-        yield from ((data[name], False) for name in _BEFORE if data.get(name) is not None)
-        yield data[_MADE], True
+        yield from ((data[name], made) for name, made in _MADE.items() if data.get(name) is not None)
 
 
 FILES: Final = Projection(

@@ -148,9 +148,9 @@ def _unknown(pdf: bytes, name: str, papers: Papers | None, searched: str) -> Fin
 
 
 def _file(pin: Pin, papers: Papers) -> Finding:
-    reason = f"it is {_what(pin, papers)}, by the entry at position {pin.position:,}"
     if pin.kind not in FINAL:
-        return Finding(FileCheck.FILE, Verdict.INVALID, reason)
+        return Finding(FileCheck.FILE, Verdict.INVALID, f"it is {_what(pin, papers)}")
+    reason = f"it is {_what(pin, papers)}, by the entry at position {pin.position:,}"
     if papers.mode is Mode.TEST:
         reason += "; a test, without effect"
     if pin.superseded_by is not None:
@@ -162,7 +162,7 @@ def _what(pin: Pin, papers: Papers) -> str:
     document = f"document {papers.place(pin.document)} of the envelope {papers.envelope}"
     match pin.kind:
         case Kind.ORIGINAL:
-            return f"{document} as it was before anybody signed it, and not the executed one"
+            return "a document as it was before anybody signed it, and not an executed one"
         case Kind.BODY if pin.document is None:
             return f"the certificate of completion of the envelope {papers.envelope} without its seal"
         case Kind.BODY:

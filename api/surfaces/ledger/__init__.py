@@ -9,17 +9,28 @@ from typing import Final
 from fastapi import FastAPI
 
 from api.deps import Deps
-from api.http import RECEIPTS_DESCRIBED, RequestLimits
+from api.http import RECEIPTS_DESCRIBED
 from api.limits import RateLimits
 from api.problems import REFUSALS, answer_problems, too_many
-from api.surfaces.ledger import credentials, entries, erasure, evidence, holds, proofs, receipts, timelines
+from api.surfaces.ledger import (
+    credentials,
+    entries,
+    erasure,
+    evidence,
+    holds,
+    proofs,
+    receipts,
+    timelines,
+    verifications,
+    verify_page,
+)
 from api.surfaces.ledger.documentation import Documented
 
 __all__ = ["REFUSALS", "build"]
 
 _DESCRIPTION: Final = """
 The log as it is: the timeline of a signing or of an envelope with the bytes that are hashed, and where the log ends;
-and all of it in one file that is verified offline, without trust in this server.
+all of it in one file that is verified offline, without trust in this server; and whether a PDF is one that was executed here.
 
 Any credential of any surface may read, sent as that surface takes it. An administrator's token makes and revokes credentials, erases
 personal data and places the holds that forbid it.
@@ -41,9 +52,22 @@ def build(deps: Deps) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.deps = deps
-    for module in (timelines, evidence, entries, proofs, receipts, credentials, erasure, holds):
+    app.state.turns = verifications.Turns()
+    for module in (
+        timelines,
+        evidence,
+        executions,
+        entries,
+        proofs,
+        receipts,
+        credentials,
+        erasure,
+        holds,
+        verifications,
+        verify_page,
+    ):
         app.include_router(module.router)
     app.add_middleware(RateLimits, deps=deps, surface="ledger", refused=too_many, headers=True)
-    app.add_middleware(RequestLimits, deps=deps)
+    app.add_middleware(verifications.BodyLimits, deps=deps)
     answer_problems(app)
     return app
