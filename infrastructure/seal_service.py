@@ -3,11 +3,13 @@
 One for each process, made at the start, so that a setting that cannot be used is told then and not at the first seal.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -17,12 +19,10 @@ from cryptography.x509.oid import NameOID
 from domain.seal import Profile, Seal
 from infrastructure.clock import Clock
 from infrastructure.installation import InstallationError
-from infrastructure.pdf_seal import sealing
-from infrastructure.pdf_seal.credentials import SealSigner, development, from_pkcs12
+from infrastructure.pdf_seal.credentials import SealSigner, TimeSource, development, from_pkcs12
 from infrastructure.pdf_seal.findings import Check, Findings, Outcome
-from infrastructure.pdf_seal.revisions import CannotSeal
+from infrastructure.pdf_seal.profile import CannotSeal, SealedPdf
 from infrastructure.pdf_seal.revocations import Revocations, RevocationsUnusable, read_lists
-from infrastructure.pdf_seal.sealing import TimeSource
 from infrastructure.pdf_seal.verification import verify_seal
 from infrastructure.secrets import SecretError
 from infrastructure.settings import Settings, variable
@@ -99,7 +99,8 @@ class SealService:
 
         As high as settings and material reach; a time stamp that is not to be had lowers the profile. Raises CannotSeal.
         """
-        made = await sealing.seal(pdf, self._signer, at, self._time_source, self.anchors, self._revocations)
+        sealing = await asyncio.to_thread(_sealing)
+        made: SealedPdf = await sealing.seal(pdf, self._signer, at, self._time_source, self.anchors, self._revocations)
         findings = await self.verify(made.content, at)
         # Without the second time stamp, what it was to cover is covered by nothing.
         besides = Check.COVERAGE if made.profile is Profile.B_LT else None
@@ -121,8 +122,9 @@ class SealService:
         before = await self.verify(sealed, at)
         # The end of the file may be covered by nothing yet: that is what the time stamp is for.
         _demand_passed(before, "A file that does not pass verification is not renewed", Check.COVERAGE)
+        sealing = await asyncio.to_thread(_sealing)
         try:
-            content = await sealing.renew(sealed, self._time_source, self.anchors, self._revocations)
+            content: bytes = await sealing.renew(sealed, self._time_source, self.anchors, self._revocations)
         except TimeStampRefused as err:
             raise CannotSeal(f"The time-stamping authority gave no time stamp: {err}") from err
         findings = await self.verify(content, at)
@@ -191,6 +193,13 @@ def _named(settings: Settings, known: Sequence[Certificate]) -> SealSigner | Non
     from infrastructure.pdf_seal.pkcs11_key import KeyPlace, from_pkcs11  # a library that few need
 
     return from_pkcs11(KeyPlace(module, token, label, pin), known)
+
+
+def _sealing() -> ModuleType:
+    """Imported with the first seal, and off the event loop: what writes PDFs takes half a second, and not every process seals."""
+    from infrastructure.pdf_seal import sealing
+
+    return sealing
 
 
 def _certificates(path: Path | None, setting: str) -> tuple[Certificate, ...]:

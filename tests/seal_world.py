@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate
 
-from infrastructure.pdf_seal.credentials import Development, development
+from infrastructure.pdf_seal.credentials import Development, TimeSource, development
 from infrastructure.pdf_seal.examination import examine
 from infrastructure.pdf_seal.findings import Findings
 from infrastructure.pdf_seal.profile import SealedPdf
 from infrastructure.pdf_seal.revocations import Lists, Revocations
-from infrastructure.pdf_seal.sealing import TimeSource, seal
+from infrastructure.pdf_seal.sealing import seal
 from infrastructure.trusted_time import Authority
 from tests.integration.timestamp_authority import Holder, Responder, TimeStampAuthority, faithful, issue, responding
 

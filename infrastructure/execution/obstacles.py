@@ -11,7 +11,7 @@ from infrastructure.blobs import BlobCorrupted
 from infrastructure.database import DatabaseUnavailable
 from infrastructure.pdf import UnusablePdf
 from infrastructure.pdf_drawing.blocks import DrawingRefused, Fault
-from infrastructure.pdf_seal.revisions import CannotSeal
+from infrastructure.pdf_seal.profile import CannotSeal
 from infrastructure.vault import VaultError
 
 

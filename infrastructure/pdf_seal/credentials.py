@@ -1,4 +1,4 @@
-"""What a seal is made with: a private key, its certificate and the way to a root.
+"""What a seal is made with: a private key, its certificate and the way to a root, and who tells the time.
 
 From a PKCS#12 file, or made here on the first run: an authority whose names say that it is for development.
 """
@@ -25,6 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from infrastructure import secrets
 from infrastructure.secrets import SecretError
+from infrastructure.trusted_time import Authority
 
 SealKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 SealPublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -77,6 +78,14 @@ class SealSigner:
     def valid_at(self, moment: datetime) -> bool:
         """Whether the certificate is valid at an aware time."""
         return self.certificate.not_valid_before_utc <= moment <= self.certificate.not_valid_after_utc
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSource:
+    """A time-stamping authority and the certificates that it is trusted by."""
+
+    authority: Authority
+    anchors: tuple[Certificate, ...]
 
 
 @dataclass(frozen=True, slots=True)

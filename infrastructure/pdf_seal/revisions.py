@@ -19,6 +19,8 @@ from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigMDP
 from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp, PdfSignedData, SignatureObject
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 
+from infrastructure.pdf_seal.profile import CannotSeal
+
 SEAL_FIELD: Final = "CountersignSeal"
 _STAMP_FIELD: Final = "CountersignTime"
 
@@ -36,10 +38,6 @@ FAULTS_OF_THE_FILE: Final = (
     TypeError,
     ValueError,
 )
-
-
-class CannotSeal(Exception):
-    """There is no seal of this file; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Final
@@ -14,27 +13,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate
 
-from infrastructure.pdf_seal.credentials import KeyUnusable, SealSigner
+from infrastructure.pdf_seal.credentials import KeyUnusable, SealSigner, TimeSource
 from infrastructure.pdf_seal.material import Lacking, Revoked, check_material
-from infrastructure.pdf_seal.profile import Obstacle, Profile, SealedPdf, Shortfall
-from infrastructure.pdf_seal.revisions import CannotSeal, Reserved, reserve_seal, reserve_stamp, with_material
+from infrastructure.pdf_seal.profile import CannotSeal, Obstacle, Profile, SealedPdf, Shortfall
+from infrastructure.pdf_seal.revisions import Reserved, reserve_seal, reserve_stamp, with_material
 from infrastructure.pdf_seal.revocations import Lists, Revocations
 from infrastructure.pdf_seal.signature import certificates_in, sign
 from infrastructure.pdf_seal.signed_parts import signatures_in
-from infrastructure.trusted_time import Authority, TimeStampRefused
+from infrastructure.trusted_time import TimeStampRefused
 
 #: For the attributes and their frame, beside certificates and the signature's value.
 _FRAME_BYTES: Final = 1024
 #: For a token. Most have less than 8 KB; all of the room is in the file as zeros.
 _TOKEN_BYTES: Final = 12_288
-
-
-@dataclass(frozen=True, slots=True)
-class TimeSource:
-    """A time-stamping authority and the certificates that it is trusted by."""
-
-    authority: Authority
-    anchors: tuple[Certificate, ...]
 
 
 async def seal(

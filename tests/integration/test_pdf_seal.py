@@ -17,8 +17,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from infrastructure.pdf_seal.credentials import SealSigner, development, from_pkcs12
 from infrastructure.pdf_seal.examination import examine
 from infrastructure.pdf_seal.findings import Check, Outcome
-from infrastructure.pdf_seal.profile import Obstacle, Profile, SealedPdf
-from infrastructure.pdf_seal.revisions import CannotSeal
+from infrastructure.pdf_seal.profile import CannotSeal, Obstacle, Profile, SealedPdf
 from infrastructure.pdf_seal.sealing import renew, seal
 from infrastructure.pdf_seal.signature import sign
 from infrastructure.pdf_seal.signed_parts import check_spelling

@@ -17,7 +17,7 @@ from domain.seal import Obstacle, Profile
 from infrastructure.clock import Clock, FixedClock
 from infrastructure.installation import InstallationError
 from infrastructure.pdf_seal.findings import Outcome
-from infrastructure.pdf_seal.revisions import CannotSeal
+from infrastructure.pdf_seal.profile import CannotSeal
 from infrastructure.pdf_seal.revocations import MAX_BYTES, Revocations, RevocationsUnusable, read_lists
 from infrastructure.pdf_seal.sealing import seal
 from infrastructure.seal_service import SealService, seal_service
