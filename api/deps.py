@@ -13,7 +13,7 @@ from infrastructure.blobs import BlobCorrupted, BlobStore
 from infrastructure.clock import Clock
 from infrastructure.cosigning import Cosigning, WitnessStanding
 from infrastructure.database import DatabaseUnavailable, Reads
-from infrastructure.execution import AWAITS_CHECKPOINT, ExecutionRow, ExecutionStatus, ExecutionTable
+from infrastructure.execution import AWAITS_CHECKPOINT, Counts, ExecutionRow, ExecutionStatus, ExecutionTable
 from infrastructure.heads import Heads, ProvenHead, RecordedHeads
 from infrastructure.identity import (
     Administrator,
@@ -64,6 +64,7 @@ __all__ = [
     "BlobStore",
     "Clock",
     "Cosigning",
+    "Counts",
     "Credential",
     "DatabaseUnavailable",
     "Deps",

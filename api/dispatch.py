@@ -22,7 +22,7 @@ _ALWAYS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("pages", re.compile(r"/(docs(/|$)|$)")),
     ("signer", re.compile(r"/sign/")),
     ("log", re.compile(r"/ledger(/|$)")),
-    ("ledger", re.compile(r"/(v1/(ledger|evidence|verifications)|verify)(/|$)")),
+    ("ledger", re.compile(r"/(v1/(ledger|evidence|executions|verifications)|verify)(/|$)")),
 )
 
 #: Paths that one product alone has.

@@ -190,6 +190,7 @@ RECIPES: Final[Mapping[tuple[str, str], tuple[Recipe, ...]]] = {
     ("ledger", "/v1/ledger/timeline/{id}"): (Recipe("organization", "/v1/ledger/timeline/{id}", "package"),),
     ("ledger", "/v1/ledger/heads/{id}"): (Recipe("organization", "/v1/ledger/heads/{id}", "package"),),
     ("ledger", "/v1/evidence/{id}"): (Recipe("organization", "/v1/evidence/{id}", "package", note="no heads manifest"),),
+    ("ledger", "/v1/executions/{id}"): (Recipe("organization", "/v1/executions/{id}", "package"),),
     ("ledger", "/v1/ledger/head"): (Recipe("organization", "/v1/ledger/head"),),
     ("ledger", "/v1/ledger/checkpoint"): (Recipe("organization", "/v1/ledger/checkpoint"),),
     ("ledger", "/v1/ledger/entries"): (Recipe("organization", "/v1/ledger/entries?after={number}&limit=50", "package"),),

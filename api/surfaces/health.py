@@ -1,7 +1,7 @@
 """`/health` and `/ready`: is the process running, and can it reach its database.
 
 As on Safeclose's overview page, whose probes they are; other surfaces document none. Of our own is what `/health` adds when
-the ledger's checkpoints are not signed any more.
+the ledger's checkpoints are not signed any more, and while completed envelopes are without their files.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.deps import Alarm, DatabaseUnavailable, Deps
+from api.deps import Alarm, Counts, DatabaseUnavailable, Deps
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +23,20 @@ T = TypeVar("T")
 #: A probe that waits longer than its caller says nothing; orchestrators wait one second by default.
 READY_TIMEOUT_SECONDS: Final = 0.8
 
-#: What is said of the ledger's checkpoints must not keep the process from saying that it runs.
-ALARM_TIMEOUT_SECONDS: Final = 0.2
+#: What is said beside must not keep the process from saying that it runs.
+ADDED_TIMEOUT_SECONDS: Final = 0.2
 
 #: Clients compare it to find out whether a base URL is right.
 SERVICE: Final = "safeclose-api"
 
 _UNCACHED: Final = {"Cache-Control": "no-store"}
+
+
+class Unexecuted(BaseModel):
+    """Completed envelopes whose files are not all there."""
+
+    waiting: int
+    failed: int = Field(description="Not tried again by themselves; `countersign execute` lists the reasons.")
 
 
 class Health(BaseModel):
@@ -39,6 +46,7 @@ class Health(BaseModel):
     service: Literal["safeclose-api"]
     ts: str
     alarm: str | None = Field(None, description="There only when the ledger's checkpoints are not signed any more: why.")
+    executions: Unexecuted | None = Field(None, description="There only while completed envelopes are without their files.")
 
 
 class Ready(BaseModel):
@@ -83,15 +91,20 @@ def build(deps: Deps) -> FastAPI:
     async def alarm() -> Alarm | None:
         return await deps.sealed.alarm()
 
-    reached, alarmed = _Probe(reachable), _Probe(alarm)
+    async def unexecuted() -> Counts:
+        return await deps.executions.counts()
+
+    reached, alarmed, executed = _Probe(reachable), _Probe(alarm), _Probe(unexecuted)
 
     @app.head("/health", include_in_schema=False)
     @app.get("/health", summary="Whether the process runs", response_model=Health)
     async def health() -> JSONResponse:
         now = deps.clock.now().astimezone(UTC)
         ts = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        raised = await alarmed.ask(ALARM_TIMEOUT_SECONDS)
-        said = {} if raised is None else {"alarm": f"Checkpoints are not signed: {raised.reason}."}
+        raised, counted = await asyncio.gather(alarmed.ask(ADDED_TIMEOUT_SECONDS), executed.ask(ADDED_TIMEOUT_SECONDS))
+        said: dict[str, object] = {} if raised is None else {"alarm": f"Checkpoints are not signed: {raised.reason}."}
+        if counted is not None and (counted.waiting or counted.failed):
+            said["executions"] = {"waiting": counted.waiting, "failed": counted.failed}
         return JSONResponse({"ok": True, "service": SERVICE, "ts": ts, **said}, headers=_UNCACHED)
 
     @app.head("/ready", include_in_schema=False)

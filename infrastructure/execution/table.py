@@ -1,6 +1,6 @@
 """The table of executions: which completed envelopes wait for their files, and why some have none."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -43,6 +43,10 @@ _FAILED: Final = (
 _POSTPONED: Final = (
     "UPDATE executions SET next_attempt_at = %(until)s, reason = %(reason)s, sentence = %(sentence)s, updated_at = %(now)s,"
     " attempts = attempts - %(forgiven)s WHERE envelope = %(envelope)s AND status = 'waiting'"
+)
+_STATES: Final = f"SELECT {_COLUMNS} FROM executions WHERE envelope = ANY(%(envelopes)s)"  # noqa: S608
+_COUNTS: Final = (
+    "SELECT (SELECT count(*) FROM executions WHERE status = 'waiting'), (SELECT count(*) FROM executions WHERE status = 'failed')"
 )
 #: Whose an envelope is stands in the entry that created it.
 _LIST: Final = (
@@ -123,13 +127,19 @@ class ExecutionTable:
 
     async def state(self, envelope: UUID) -> ExecutionRow | None:
         """How the execution of an envelope stands; None until it is noted, a moment after the envelope is completed."""
-        rows = await self._fetch(f"SELECT {_COLUMNS} FROM executions WHERE envelope = %(envelope)s", envelope=envelope)  # noqa: S608
-        return _row(rows[0]) if rows else None
+        return (await self.states([envelope])).get(envelope)
+
+    async def states(self, envelopes: Collection[UUID]) -> Mapping[UUID, ExecutionRow]:
+        """As `state`, of several; without those that are not noted."""
+        if not envelopes:
+            return {}
+        rows = [_row(row) for row in await self._fetch(_STATES, envelopes=list(envelopes))]
+        return {row.envelope: row for row in rows}
 
     async def counts(self) -> Counts:
         """Those of all tenants."""
-        found = dict(await self._fetch("SELECT status, count(*) FROM executions WHERE status <> 'done' GROUP BY status"))
-        return Counts(found.get("waiting", 0), found.get("failed", 0))
+        ((waiting, failed),) = await self._fetch(_COUNTS)
+        return Counts(waiting, failed)
 
     async def listed(self, statuses: Sequence[ExecutionStatus], tenant: UUID | None = None) -> list[Owned]:
         """The rows of these states in the order of the envelopes' completion, of one tenant or of all."""

@@ -26,9 +26,18 @@ async def test_health_is_answered_as_documented(database: DatabaseUrls, tmp_path
         assert (await http.head("/health")).status_code == 200
         with connect(database.owner) as conn:
             conn.execute("UPDATE sealing SET alarm = 'there is no entry at 7', alarm_position = 7, alarm_at = now()")
-        alarmed = (await http.get("/health")).json()
+            alarmed = (await http.get("/health")).json()
         assert (list(alarmed), alarmed["ok"]) == (["ok", "service", "ts", "alarm"], True)
         assert alarmed["alarm"] == "Checkpoints are not signed: there is no entry at 7."
+        with connect(database.owner) as conn:
+            conn.execute("UPDATE sealing SET alarm = NULL, alarm_position = NULL, alarm_at = NULL")
+            conn.execute(
+                "INSERT INTO executions (envelope, position, status, next_attempt_at, updated_at)"
+                " SELECT gen_random_uuid(), position, status, now(), now()"
+                " FROM (VALUES (7, 'waiting'), (8, 'done'), (9, 'failed'), (10, 'failed')) AS made(position, status)"
+            )
+        behind = (await http.get("/health")).json()
+        assert (list(behind), behind["executions"]) == (["ok", "service", "ts", "executions"], {"waiting": 1, "failed": 2})
         assert (await http.head("/ready")).status_code == 200
         assert set(build(run.deps).openapi()["paths"]) == {"/health", "/ready"}
 

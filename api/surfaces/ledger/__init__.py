@@ -17,6 +17,7 @@ from api.surfaces.ledger import (
     entries,
     erasure,
     evidence,
+    executions,
     holds,
     proofs,
     receipts,

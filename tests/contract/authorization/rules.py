@@ -302,6 +302,7 @@ SESSIONS: Mapping[tuple[str, str, str], Rule] = {
 LEDGER: Mapping[tuple[str, str, str], Rule] = {
     ("ledger", "get", "/v1/ledger/timeline/{id}"): Rule(Who.ANYONE, {"id": "document"}),
     ("ledger", "get", "/v1/evidence/{id}"): Rule(Who.ANYONE, {"id": "document"}),
+    ("ledger", "get", "/v1/executions/{id}"): Rule(Who.ANYONE, {"id": "document"}),
     ("ledger", "get", "/v1/ledger/heads/{id}"): Rule(Who.ANYONE, {"id": "document"}),
     ("ledger", "get", "/v1/ledger/head"): Rule(Who.ANYONE),
     # The log is public by default: it holds no personal data, and nothing but the operator's settings closes it.
