@@ -34,6 +34,10 @@ def print_report(report: Report) -> None:
     console.print("Absent:")
     for line in report.absent:
         console.print(f"  - {escape(line)}")
+    if report.noted:
+        console.print("Noted:")
+    for line in report.noted:
+        console.print(f"  - {escape(line)}")
     colour = _COLOURS[report.verdict]
     console.print(
         f"\n[{colour}]{report.verdict.value}[/{colour}]: {report.entries:,} entries of {escape(report.ledger)}"
@@ -121,6 +125,7 @@ def write_json(report: Report, file: TextIO) -> None:
         "scope": None if report.header is None else {"kind": report.header.scope.kind.value, "id": report.header.scope.id},
         "checked": report.checked,
         "absent": report.absent,
+        "noted": report.noted,
         "faultCounts": {kind.value: count for kind, count in report.faults.counts.items()},
         "faults": [_fault(fault) for fault in report.faults],
         "receipts": [finding_members(finding) for finding in report.receipts],

@@ -16,6 +16,7 @@ from api.cli_receipt import ReceiptsUnreadable, compare_receipts, read_receipts
 from api.cli_report import print_report, write_json
 from domain.faults import Verdict
 from domain.ids import IdError
+from infrastructure.blobs import BlobStore, BlobsUnreadable
 from infrastructure.database import DatabaseUrls
 from infrastructure.embedded import EmbeddedServerError, start_embedded
 from infrastructure.export import NothingToExport
@@ -61,18 +62,33 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON."
 
 
 @app.command()
-def fsck(head: Heads = None, expect_ledger: Origin = None, as_json: AsJson = False) -> None:
-    """Checks the whole log in the database: every entry, leaf, chain, head and position.
+def fsck(
+    head: Heads = None,
+    expect_ledger: Origin = None,
+    files: Annotated[
+        bool, typer.Option("--files/--no-files", help="Whether every stored file is read and compared, too.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Checks the whole log in the database, every entry, leaf, chain, head and position; and the files that it names.
 
     Exit code 0 if all holds, 1 if faults were found, 2 if it could not be checked.
     """
     expectations = _expectations(head, expect_ledger)
     with _database() as url, progress() as tell:
         try:
-            report = check_database(url, expectations, tell)
-        except SnapshotError as err:
+            report = check_database(url, expectations, tell, _file_store() if files else None)
+        except (SnapshotError, BlobsUnreadable) as err:
             _give_up(str(err))
     _finish(report, as_json=as_json)
+
+
+def _file_store() -> BlobStore:
+    """The files of this installation; a check makes no store where there is none."""
+    try:
+        return BlobStore.existing(Settings.read().blob_url)
+    except (FileNotFoundError, ValueError) as err:
+        _give_up(f"The files cannot be checked: {err}. Without them: --no-files.")
 
 
 @app.command()

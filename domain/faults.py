@@ -36,6 +36,10 @@ class FaultKind(StrEnum):
     STRAY_DISCLOSURE = "stray-disclosure"
     #: A stored checkpoint or tile is not that of the entries, or the sealer has refused to sign.
     SEALED_OTHERWISE = "sealed-otherwise"
+    #: A file that the log names is not stored.
+    LOST_FILE = "lost-file"
+    #: A stored file does not have the hash that it is stored under, or cannot be read.
+    ALTERED_FILE = "altered-file"
 
 
 class Verdict(StrEnum):

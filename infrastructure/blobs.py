@@ -12,6 +12,8 @@ still do so while the interpreter ends: then the process aborts after its work i
 import asyncio
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -19,7 +21,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from domain.ids import is_sha256
@@ -34,6 +36,19 @@ class BlobCorrupted(Exception):
     def __init__(self, expected: str) -> None:
         super().__init__(f"the blob {expected} was altered or damaged in the store; restore it from a backup")
         self.sha256 = expected
+
+
+class BlobsUnreadable(Exception):
+    """The store does not answer, or does not give what it lists; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What lies in the store under a hash (64 hex digits), how large it is and since when it is there; its bytes were not looked at."""
+
+    sha256: str
+    size_bytes: int
+    at: datetime
 
 
 class BlobStore:
@@ -51,9 +66,16 @@ class BlobStore:
         """
         if not url.startswith("file://"):
             return cls(from_url(url))
-        folder = Path(url2pathname(urlsplit(url).path))
+        folder = _folder_of(url)
         folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         return cls(LocalStore(folder))
+
+    @classmethod
+    def existing(cls, url: str) -> "BlobStore":
+        """As `at`, for whoever only looks: a folder that is not there is a FileNotFoundError."""
+        if url.startswith("file://") and not _folder_of(url).is_dir():
+            raise FileNotFoundError(f"there is no file store at {url}")
+        return cls.at(url)
 
     async def put(self, data: bytes) -> str:
         """Stores `data` and answers its SHA-256 (64 hex digits); a blob that is there already stays as it is."""
@@ -74,6 +96,28 @@ class BlobStore:
             yield bytes(piece)
         if digest.hexdigest() != name:
             raise BlobCorrupted(name)
+
+    def check(self, name: str) -> None:
+        """Reads all of a blob, for whoever may block; raises BlobCorrupted, BlobsUnreadable."""
+        try:
+            for _ in self.chunks(name):
+                pass
+        except (BaseError, OSError) as err:
+            raise BlobsUnreadable(f"it cannot be read: {_first_line(err)}") from err
+
+    def stored(self, digits: str) -> Iterator[Stored]:
+        """The blobs whose names begin with two hex digits, in no particular order, for whoever may block; raises BlobsUnreadable.
+
+        Something else that lies there is passed over.
+        """
+        try:
+            for some in obstore.list(self._store, f"sha256/{digits}"):
+                for found in some:
+                    name = found["path"].removeprefix("sha256/").replace("/", "", 1)
+                    if is_sha256(name):
+                        yield Stored(name, found["size"], found["last_modified"])
+        except (BaseError, OSError) as err:
+            raise BlobsUnreadable(f"the file store cannot be read: {_first_line(err)}") from err
 
     async def size(self, name: str) -> int | None:
         """How many bytes are stored under `name`, without reading them; None if there are none."""
@@ -113,6 +157,15 @@ class BlobStore:
             return self._get(name) is not None
         except BlobCorrupted:
             return False
+
+
+def _folder_of(url: str) -> Path:
+    return Path(url2pathname(urlsplit(url).path))
+
+
+def _first_line(err: Exception) -> str:
+    """Without the lines for programmers that obstore adds."""
+    return str(err).partition("\n")[0]
 
 
 def _path(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Checks the whole log in the database: every entry, leaf, chain, head, position and tile is computed again.
+"""Checks the whole log in the database: every entry, leaf, chain, head, position, tile and file is computed again.
 
 Reads one snapshot, so it may run beside a working system, and takes nothing from the database on trust
 but what only it has: the heads, the counter and what was sealed, which the entries are compared with.
@@ -6,6 +6,7 @@ but what only it has: the heads, the counter and what was sealed, which the entr
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,6 +17,8 @@ from domain.canonical import CanonicalError, parse_json
 from domain.entry import format_time
 from domain.faults import FaultKind
 from domain.sealing import ledger_stream
+from infrastructure.blobs import BlobStore
+from infrastructure.fsck_files import FilesChecked, check_files
 from infrastructure.fsck_sealed import SealedTree
 from infrastructure.heads_anew import check_manifest
 from infrastructure.history import Columns, Head, History, Numbering
@@ -45,10 +48,15 @@ class _Row:
     raw: bytes
 
 
-def fsck(url: str, expectations: Expectations = NO_EXPECTATIONS, progress: Progress = lambda what, done, total: None) -> Report:
-    """Checks the log in the database at `url`; `close` the report when it has been read.
+def fsck(
+    url: str,
+    expectations: Expectations = NO_EXPECTATIONS,
+    progress: Progress = lambda what, done, total: None,
+    blobs: BlobStore | None = None,
+) -> Report:
+    """Checks the log in the database at `url`, and the files in `blobs`; `close` the report when it has been read.
 
-    Raises SnapshotError if the database cannot be read.
+    Raises SnapshotError if the database cannot be read, BlobsUnreadable.
     """
     with snapshot(url) as conn:
         found = conn.execute("SELECT ledger, position, at FROM log_head").fetchone()
@@ -69,7 +77,9 @@ def fsck(url: str, expectations: Expectations = NO_EXPECTATIONS, progress: Progr
         manifest = _manifest(conn, history, ledger)
         history.finish()
         disclosures = _disclosures(conn, history, progress)
-    return Report(history, None, [*_checked(history, sealed, disclosures), *manifest], _absent(history, sealed))
+        files = None if blobs is None else check_files(conn, blobs, history.faults, partial(progress, "files"))
+    checked = [*_checked(history, sealed, disclosures), *manifest, *([files.checked()] if files else [])]
+    return Report(history, None, checked, _absent(history, sealed, files), noted=files.noted() if files else [])
 
 
 def _entries(conn: psycopg.Connection[Any], history: History, sealed: SealedTree, total: int, progress: Progress) -> None:
@@ -175,7 +185,7 @@ def _checked(history: History, sealed: SealedTree, disclosures: int) -> list[str
     ]
 
 
-def _absent(history: History, sealed: SealedTree) -> list[str]:
+def _absent(history: History, sealed: SealedTree, files: FilesChecked | None) -> list[str]:
     absent = (
         []
         if history.seen
@@ -186,6 +196,7 @@ def _absent(history: History, sealed: SealedTree) -> list[str]:
         *([] if sealed.checkpoints else ["checkpoint: nothing signed is compared with the log"]),
         "witness: nobody else vouches for the log's head",
         "trusted time: the times are those of the server's own clock",
+        *([] if files else ["files: whether those that the log names are stored, and unaltered, was not looked at"]),
         "the contents of disclosures: they are encrypted, and were not opened and compared with their commitments",
         *(f"replay of {count} entries of the unknown type {name!r}" for name, count in sorted(history.unknown.items())),
     ]

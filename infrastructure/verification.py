@@ -79,13 +79,20 @@ class StreamVerdict:
 
 
 class Report:
-    """What was checked, what was found, and what could not be checked for want of it."""
+    """What was checked, what was found, and what could not be checked for want of it. `noted` is no fault, and to be known."""
 
     def __init__(
-        self, history: History, header: Header | None, checked: list[str], absent: list[str], receipts: tuple[Finding, ...] = ()
+        self,
+        history: History,
+        header: Header | None,
+        checked: list[str],
+        absent: list[str],
+        receipts: tuple[Finding, ...] = (),
+        noted: list[str] | None = None,
     ) -> None:
         self.header = header
         self.receipts = receipts
+        self.noted = noted or []
         self.ledger = history.ledger
         self.entries = history.entries
         self.last_position = history.last

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from domain.entry import Entry, decode
 from domain.ids import parse_uuid
+from infrastructure.blobs import BlobStore
 from infrastructure.database import connect
 from infrastructure.fsck import fsck
 from infrastructure.heads import FOLLOWER as HEADS  # it records heads at intervals, so it may stay behind
@@ -59,10 +60,11 @@ class Told:
 
 
 class Judge:
-    """Reads the log as it grows, and the rest anew each time. `credits` is the tenant's balance at the beginning."""
+    """Reads the log as it grows, and the rest anew each time; files are at `blob_url`, `credits` is the tenant's first balance."""
 
-    def __init__(self, service_url: str, tenant: UUID, credits: int) -> None:
+    def __init__(self, service_url: str, blob_url: str, tenant: UUID, credits: int) -> None:
         self._url = service_url
+        self._blobs = BlobStore.at(blob_url)
         self._tenant = tenant
         self._credits = credits
         self.told = Told()
@@ -96,8 +98,8 @@ class Judge:
         return [] if statuses == expected else [f"read model of envelopes: {_difference(expected, statuses)}"]
 
     def _check_log(self, memory: Memory) -> list[str]:
-        """Every acknowledged entry is in the log as its leaf hash says, and the log is whole and possible."""
-        report = fsck(self._url, Expectations(memory.receipts))
+        """Every acknowledged entry is in the log as its leaf hash says, the log is whole and possible, and its files are there."""
+        report = fsck(self._url, Expectations(memory.receipts), blobs=self._blobs)
         try:
             found = [f"fsck: {fault}" for fault in list(report.faults)[:20]]
             return found if report.verdict == "valid" else found or [f"fsck: {report.verdict}"]

@@ -62,6 +62,7 @@ class Prepared:
     """A fresh installation with one tenant whose credits are counted."""
 
     urls: DatabaseUrls
+    blob_url: str
     keys: Keys
     tenant: UUID
     secret: str
@@ -113,7 +114,7 @@ async def _run(data: Path, options: argparse.Namespace, console: Console) -> Non
     prepared = await asyncio.to_thread(_prepare, data)
     chance = random.Random(options.seed)
     figures, memory, gate = Figures(), Memory(), Gate()
-    judge = Judge(prepared.urls.service, prepared.tenant, CREDITS)
+    judge = Judge(prepared.urls.service, prepared.blob_url, prepared.tenant, CREDITS)
     kinds = KINDS[options.kill]
     # The processes are started and ended off this event loop, on which the clients go on.
     server = await asyncio.to_thread(ServerProcess(data, "serve").start)
@@ -192,7 +193,7 @@ def _prepare(data: Path) -> Prepared:
     settings = Settings.read({"COUNTERSIGN_DATA": str(data)})
     with open_installation(settings, lambda line: print(line, file=sys.stderr)) as installation:
         tenant, secret = asyncio.run(_tenant(installation))
-        return Prepared(installation.urls, installation.keys, tenant, secret)
+        return Prepared(installation.urls, settings.blob_url, installation.keys, tenant, secret)
 
 
 async def _tenant(installation: Installation) -> tuple[UUID, str]:
