@@ -14,6 +14,7 @@ from pathlib import Path
 # The parent gives no folder of ours away; this file knows where it lies.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
+import cryptography.hazmat.backends.openssl.backend  # noqa: F401 (a signature needs it: loaded here, not in each fork)
 from cryptography import x509
 
 from infrastructure.fork_server import serve
