@@ -1,5 +1,6 @@
 """Signature requests: read, listed, cancelled, and the files they end in."""
 
+from dataclasses import replace
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from starlette.responses import Response
 
 from api.auth import Caller
 from api.deps import Answer, Deps, Key, Outcome
+from api.executed import missing
 from api.http import pdf_response, send_answer
 from api.surfaces.signatures.access import Project, key_for
 from api.surfaces.signatures.answers import Failed, Failure, absent, deps_of, in_milliseconds, reference, resource
@@ -156,12 +158,21 @@ async def _row(deps: Deps, caller: Caller, id: UUID) -> EnvelopeRow:
 async def _file(deps: Deps, row: EnvelopeRow, sha256: str | None, what: str, filename: str) -> Response:
     """A PDF that came of a request; raises Failed with the documented 409 while it is not there."""
     if sha256 is None:
-        status = status_of(row, deps.clock.now())
-        raise Failed(conflict(f"The {what} is not available; the signature request is {status}."))
+        raise Failed(await _not_there(deps, row, what))
     content = await deps.blobs.get(sha256)
     if content is None:
         raise Failed(Failure(500, "internal", f"The {what} is not in the store."))
     return pdf_response(content, sha256, filename)
+
+
+async def _not_there(deps: Deps, row: EnvelopeRow, what: str) -> Failure:
+    status = status_of(row, deps.clock.now())
+    said = conflict(f"The {what} is not available; the signature request is {status}.")
+    if status != "completed":
+        return said
+    why = missing(await deps.executions.state(row.id), deps.clock.now())
+    wait = {} if why.retry_after is None else {"Retry-After": str(why.retry_after)}
+    return replace(said, message=f"{said.message} {why.sentence}", headers=wait)
 
 
 # The list's parameters

@@ -7,7 +7,8 @@ from typing import Final, assert_never
 from uuid import UUID
 
 from api.auth import Caller
-from api.deps import Deps, Opened, Reference
+from api.deps import Deps, ExecutionStatus, Opened, Reference
+from api.executed import missing
 from api.surfaces.signatures.models import Designation, Recipient, SignatureRequest, Status
 from api.surfaces.signatures.parsing import plain
 from domain.canonical import Json
@@ -20,6 +21,9 @@ _HOUR: Final = timedelta(hours=1)
 
 #: What `errorMessage` says of a request that failed: its cause is not in anybody's own words.
 FAILED: Final = "A recipient's identity could not be verified in the attempts that were allowed."
+
+#: What it says of one that has completed, and whose files could not be made.
+_UNEXECUTED: Final = "The signed document or its certificate is missing. {}"
 
 Values = Mapping[Reference, Opened]
 
@@ -102,7 +106,7 @@ async def fetch(deps: Deps, caller: Caller, request: UUID) -> SignatureRequest |
             return None
         people = await signers.of_envelope(connection, caller.tenant, caller.mode, request)
     values = await deps.vault.open(_references(row, people))
-    return shown(deps, row, people, values)
+    return shown(deps, row, people, values, (await _failures(deps, [row])).get(row.id))
 
 
 async def fetch_all(deps: Deps, caller: Caller, rows: Sequence[EnvelopeRow]) -> list[SignatureRequest]:
@@ -110,11 +114,21 @@ async def fetch_all(deps: Deps, caller: Caller, rows: Sequence[EnvelopeRow]) -> 
     async with deps.reads.connection() as connection:
         people = await signers.of_envelopes(connection, caller.tenant, caller.mode, [row.id for row in rows])
     values = await deps.vault.open(reference for row in rows for reference in _references(row, people[row.id]))
-    return [shown(deps, row, people[row.id], values) for row in rows]
+    failures = await _failures(deps, rows)
+    return [shown(deps, row, people[row.id], values, failures.get(row.id)) for row in rows]
 
 
-def shown(deps: Deps, row: EnvelopeRow, people: Sequence[SignerRow], values: Values) -> SignatureRequest:
-    """The request of a row, with what the vault disclosed of it."""
+async def _failures(deps: Deps, rows: Sequence[EnvelopeRow]) -> Mapping[UUID, str]:
+    """What is said of the completed requests whose files could not be made."""
+    without = [row.id for row in rows if row.status is EnvelopeStatus.COMPLETED and row.certificate_sha256 is None]
+    found = await deps.executions.states(without)
+    return {id: missing(row, deps.clock.now()).sentence for id, row in found.items() if row.status is ExecutionStatus.FAILED}
+
+
+def shown(
+    deps: Deps, row: EnvelopeRow, people: Sequence[SignerRow], values: Values, failure: str | None = None
+) -> SignatureRequest:
+    """The request of a row, with what the vault disclosed of it; `failure` says that its files could not be made."""
     place, status = f"{deps.settings.base_url}/v1/signatures/{row.id}", status_of(row, deps.clock.now())
     executed = bool(row.documents) and row.documents[0].executed_sha256 is not None
     title = row.subject or row.title(0)
@@ -127,7 +141,7 @@ def shown(deps: Deps, row: EnvelopeRow, people: Sequence[SignerRow], values: Val
         expiration_hours=None if row.deadline is None else max(1, round((row.deadline - row.created_at) / _HOUR)),
         signed_download_url=f"{place}/download" if status == "completed" and executed else None,
         certificate_url=f"{place}/certificate" if status == "completed" and row.certificate_sha256 is not None else None,
-        error_message=_error(row, status, people, values),
+        error_message=_UNEXECUTED.format(failure) if failure is not None else _error(row, status, people, values),
         created_at=row.created_at,
         completed_at=row.completed_at,
     )
