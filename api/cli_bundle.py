@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ def verify_bundle(path: Path, policy: Path | None, certificates: Path | None, re
     Raises OSError, CertificatesUnusable, ReceiptsUnreadable.
     """
     trust = Trust(
-        None if policy is None else _read_policy(policy),
+        None if policy is None else read_policy(policy),
         None if certificates is None else read_certificates(certificates),
         read_receipts(receipts),
     )
@@ -40,40 +40,42 @@ def verify_bundle(path: Path, policy: Path | None, certificates: Path | None, re
     if as_json:
         sys.stdout.write(json.dumps(_members(path, judgement), indent=2) + "\n")
     else:
-        _print(judgement)
+        print_judgement(judgement.findings, judgement.absent, judgement.verdict, _sentence(judgement))
     return EXIT_CODES[judgement.verdict]
 
 
-def _read_policy(path: Path) -> bytes:
+def read_policy(path: Path) -> bytes:
+    """The bytes of a policy's file; raises OSError."""
     with path.open("rb") as file:
         return file.read(MAX_POLICY_BYTES + 1)  # one byte more than a policy can have: then it is refused as one
 
 
-def _print(judgement: Judgement) -> None:
+def print_judgement(findings: Sequence[Finding], absent: Sequence[str], verdict: Verdict, sentence: str) -> None:
+    """What was found, what is absent, and the whole in a sentence, on standard output."""
     # Where there is no terminal, no line is broken: an id must be found whole.
     console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 400)
     table = Table("check", "verdict", "", box=None, pad_edge=False)
-    for finding in judgement.findings:
-        verdict = "-" if finding.reason == NOT_REACHED else _coloured(finding.verdict)
-        table.add_row(finding.check.value, verdict, _plain(finding.reason))
+    for finding in findings:
+        coloured = "-" if finding.reason == NOT_REACHED else _coloured(finding.verdict)
+        table.add_row(finding.check.value, coloured, _plain(finding.reason))
     console.print(table)
-    for line in _lines(judgement):
+    for line in _lines(findings, absent):
         console.print(line)
+    console.print(f"\n{_coloured(verdict)}: {_plain(sentence)}")
 
 
-def _lines(judgement: Judgement) -> Iterator[str]:
+def _lines(findings: Sequence[Finding], absent: Sequence[str]) -> Iterator[str]:
     """What follows the table."""
-    for finding in judgement.findings:
+    for finding in findings:
         details = [detail for detail in finding.details if detail.text not in finding.reason]
         if details:
             yield f"\n{finding.check.value}:"
         yield from (f"  - {_plain(detail.text)}" for detail in details[:SHOWN_DETAILS])
         if len(details) > SHOWN_DETAILS:
             yield f"  ... and {len(details) - SHOWN_DETAILS:,} more (--json has all)"
-    if judgement.absent:
+    if absent:
         yield "\nAbsent:"
-        yield from (f"  - {_plain(line)}" for line in judgement.absent)
-    yield f"\n{_coloured(judgement.verdict)}: {_plain(_sentence(judgement))}"
+        yield from (f"  - {_plain(line)}" for line in absent)
 
 
 def _sentence(judgement: Judgement) -> str:
@@ -87,16 +89,17 @@ def _sentence(judgement: Judgement) -> str:
         case Verdict.VALID:
             return f"{about} of the ledger {judgement.ledger!r}, {reached}."
         case Verdict.INVALID:
-            return f"what this says about {about} is not to be believed: not valid is {_named(judgement, Verdict.INVALID)}."
+            return (
+                f"what this says about {about} is not to be believed: not valid is {named(judgement.findings, Verdict.INVALID)}."
+            )
         case Verdict.INDETERMINATE:
-            missing = _named(judgement, Verdict.INDETERMINATE)
+            missing = named(judgement.findings, Verdict.INDETERMINATE)
             return f"nothing speaks against this about {about}, but {missing} could not be established; {reached}."
 
 
-def _named(judgement: Judgement, verdict: Verdict) -> str:
-    return ", ".join(
-        it.check.value for it in judgement.findings if it.verdict is verdict and (it.counts or verdict is Verdict.INVALID)
-    )
+def named(findings: Iterable[Finding], verdict: Verdict) -> str:
+    """The checks that ended so, as far as they count."""
+    return ", ".join(it.check.value for it in findings if it.verdict is verdict and (it.counts or verdict is Verdict.INVALID))
 
 
 def _reached(as_of: AsOf) -> Iterator[str]:
@@ -126,7 +129,7 @@ def _members(path: Path, judgement: Judgement) -> dict[str, Any]:
         "envelope": None if judgement.envelope is None else str(judgement.envelope),
         "process": None if judgement.process is None else str(judgement.process),
         "counts": judgement.counts,
-        "findings": [_finding(finding) for finding in judgement.findings],
+        "findings": [finding_members(finding) for finding in judgement.findings],
         "as_of": None
         if as_of is None
         else {
@@ -141,7 +144,8 @@ def _members(path: Path, judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_members(finding: Finding) -> dict[str, Any]:
+    """A finding in a JSON report."""
     return {
         "check": finding.check.value,
         "verdict": finding.verdict.value,

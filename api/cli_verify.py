@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
@@ -11,23 +11,29 @@ import typer
 
 from api.cli_bundle import verify_bundle
 from api.cli_context import say
+from api.cli_file import anchors_of, is_pdf, verify_against_bundle, verify_against_ledger
 from api.cli_progress import progress
 from api.cli_receipt import ReceiptsUnreadable, compare_receipts, read_receipts
 from api.cli_report import print_report, write_json
 from domain.faults import Verdict
 from domain.ids import IdError
 from infrastructure.blobs import BlobStore, BlobsUnreadable
-from infrastructure.database import DatabaseUrls
+from infrastructure.bundle_archive import BundleError
+from infrastructure.database import DatabaseUnavailable, DatabaseUrls
 from infrastructure.embedded import EmbeddedServerError, start_embedded
 from infrastructure.export import NothingToExport
 from infrastructure.export import export as write_export
 from infrastructure.export_format import Scope, ScopeKind
+from infrastructure.file_verification import Anchors
 from infrastructure.fsck import fsck as check_database
+from infrastructure.installation import InstallationError
+from infrastructure.reading import ReadsUnavailable
 from infrastructure.settings import Settings, SettingsError
 from infrastructure.snapshot import SnapshotError
 from infrastructure.trusted_time import CertificatesUnusable
 from infrastructure.verification import Expectations, ExportUnreadable, Report
 from infrastructure.verification import verify as check_file
+from projections.timeline import DamagedEntry
 
 app = typer.Typer()
 
@@ -94,7 +100,14 @@ def _file_store() -> BlobStore:
 @app.command()
 def verify(
     file: Annotated[
-        Path | None, typer.Argument(exists=True, dir_okay=False, help="A bundle of evidence, or an export (plain or gzip).")
+        Path | None,
+        typer.Argument(exists=True, dir_okay=False, help="A PDF, a bundle of evidence, or an export (plain or gzip)."),
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Of a PDF: the bundle of evidence that it is held against, not the ledger."
+        ),
     ] = None,
     policy: Annotated[
         Path | None,
@@ -104,22 +117,30 @@ def verify(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="Certificates of the time-stamping authorities that you trust (PEM)."),
     ] = None,
+    seal_certificates: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Of a PDF: certificates that its seal must lead to (PEM)."),
+    ] = None,
     head: Heads = None,
     receipt: Receipts = None,
     expect_ledger: Origin = None,
     as_json: AsJson = False,
 ) -> None:
-    """Checks a bundle of evidence, or an exported log, without the server, its database or a network.
+    """Checks a PDF, a bundle of evidence, or an exported log.
 
-    With receipts, also that it continues what they saw; without a file it compares the receipts with each other. Exit code 0 if it
-    is valid, 1 if it is not, 2 if it cannot be read or not wholly be judged.
+    A PDF: whether it is an executed document or a certificate of completion, byte for byte, by a bundle, else by the ledger of the settings.
+    All else needs no server, database or network. With receipts, also that what is checked continues what they saw; without a file
+    it compares the receipts with each other. Exit code 0 if it is valid, 1 if it is not, 2 if it cannot be read or not wholly be judged.
     """
     if file is None:
         raise typer.Exit(_compared(receipt or [], as_json=as_json))
     try:
+        if bundle is not None or seal_certificates is not None or is_pdf(file):
+            _refuse(head, expect_ledger, "a PDF is held to --bundle or to the ledger")
+            anchors = anchors_of(seal_certificates, tsa)
+            raise typer.Exit(_verified(file, bundle, policy, anchors, receipt or (), as_json=as_json))
         if policy is not None or tsa is not None or _is_archive(file):
-            if head is not None or expect_ledger is not None:
-                raise typer.BadParameter("--head and --expect-ledger are for exports; a bundle is held to --policy and --receipt")
+            _refuse(head, expect_ledger, "a bundle is held to --policy and --receipt")
             raise typer.Exit(verify_bundle(file, policy, tsa, receipt or (), as_json=as_json))
         expectations = _expectations(head, expect_ledger, receipt)
         with progress(in_bytes=True) as tell:
@@ -130,6 +151,26 @@ def verify(
     except (ExportUnreadable, OSError) as err:
         _give_up(f"{file}: {err}")
     _finish(report, as_json=as_json)
+
+
+def _refuse(heads: list[str] | None, ledger: str | None, otherwise: str) -> None:
+    if heads is not None or ledger is not None:
+        raise typer.BadParameter(f"--head and --expect-ledger are for exports; {otherwise}")
+
+
+def _verified(
+    file: Path, bundle: Path | None, policy: Path | None, anchors: Anchors, receipts: Sequence[str], *, as_json: bool
+) -> int:
+    if bundle is None and (policy is not None or receipts):
+        raise typer.BadParameter("--policy and --receipt go with --bundle: a ledger is held to its own keys")
+    try:
+        if bundle is not None:
+            return verify_against_bundle(file, bundle, policy, anchors, receipts, as_json=as_json)
+        return verify_against_ledger(file, Settings.read(), anchors, as_json=as_json)
+    except BundleError as err:
+        _give_up(f"{bundle} is no bundle of evidence: {err}")
+    except (SettingsError, InstallationError, DatabaseUnavailable, ReadsUnavailable, DamagedEntry) as err:
+        _give_up(f"{file} could not be checked: {err}")
 
 
 def _is_archive(file: Path) -> bool:

@@ -21,8 +21,11 @@ __all__ = ["MAX_BYTES", "DamagedEntry", "FileJudgement", "Kind", "verify_in_ledg
 _SEALED_WITHIN_SECONDS: Final = 2.0
 
 
-async def verify_in_ledger(deps: Deps, pdf: bytes) -> FileJudgement:
-    """What is to be said about any bytes by this ledger; raises ReadsUnavailable, DatabaseUnavailable, DamagedEntry."""
+async def verify_in_ledger(deps: Deps, pdf: bytes, given: Anchors | None = None) -> FileJudgement:
+    """What is to be said about any bytes by this ledger; raises ReadsUnavailable, DatabaseUnavailable, DamagedEntry.
+
+    Where `given` names nobody to trust, it is whom this installation trusts.
+    """
     hashes = await asyncio.to_thread(_hashes, pdf)
     await deps.gate.wait(files.READ_MODELS, deps.settings.read_wait_seconds)
     async with deps.reads.connection() as connection:
@@ -32,7 +35,8 @@ async def verify_in_ledger(deps: Deps, pdf: bytes) -> FileJudgement:
     # Of the file itself if it is known, else of the longest of its beginnings that is.
     envelope = next((named[each] for each in hashes if each in named), None)
     evidence = None if envelope is None else await _evidence(deps, envelope)
-    anchors = Anchors(deps.seals.anchors, deps.seals.time_anchors)
+    own, given = deps.seals, given or Anchors()
+    anchors = Anchors(given.roots or own.anchors, given.times or own.time_anchors)
     return await verify_file(pdf, evidence, anchors, deps.clock.now(), f"the ledger {deps.recorder.ledger}")
 
 
