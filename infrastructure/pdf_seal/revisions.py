@@ -60,7 +60,7 @@ class Reserved:
     def filled(self, der: bytes) -> bytes:
         """The PDF with a signature in the hole."""
         if len(der) > self.room:
-            raise CannotSeal(f"a signature of {len(der)} bytes, where there is room for {self.room}")
+            raise CannotSeal(f"A signature of {len(der)} bytes, where there is room for {self.room}")
         digits = der.hex().upper().encode().ljust(2 * self.room, b"0")
         return self.content[: self.start + 1] + digits + self.content[self.end - 1 :]
 
@@ -70,7 +70,7 @@ def _ours() -> Iterator[None]:
     try:
         yield
     except FAULTS_OF_THE_FILE as err:
-        raise CannotSeal(f"the PDF cannot be written on: {str(err) or type(err).__name__}") from err
+        raise CannotSeal(f"The PDF cannot be written on: {str(err) or type(err).__name__}") from err
 
 
 def reserve_seal(pdf: bytes, at: datetime, room: int) -> Reserved:
@@ -81,9 +81,9 @@ def reserve_seal(pdf: bytes, at: datetime, room: int) -> Reserved:
     with _ours():
         writer = IncrementalPdfFileWriter(BytesIO(pdf))
         if writer.prev.encrypted:
-            raise CannotSeal("the PDF is encrypted")
+            raise CannotSeal("The PDF is encrypted")
         if next(enumerate_sig_fields(writer.prev, filled_status=True), None) is not None:
-            raise CannotSeal("the PDF is signed already, and a seal must be the first signature")
+            raise CannotSeal("The PDF is signed already, and a seal must be the first signature")
         placeholder = SignatureObject(timestamp=at, subfilter=SigSeedSubFilter.PADES, bytes_reserved=2 * room)
         mdp = SigMDPSetup(md_algorithm="sha256", certify=True, docmdp_perms=MDPPerm.NO_CHANGES)
         return _reserve(writer, SEAL_FIELD, placeholder, mdp)

@@ -43,13 +43,13 @@ async def seal(
     """
     if not signer.valid_at(at):
         begins, ends = signer.certificate.not_valid_before_utc, signer.certificate.not_valid_after_utc
-        raise CannotSeal(f"the certificate of the seal is valid from {begins.date()} to {ends.date()}, not on {at.date()}")
+        raise CannotSeal(f"The certificate of the seal is valid from {begins.date()} to {ends.date()}, not on {at.date()}")
     reserved = await asyncio.to_thread(reserve_seal, pdf, at, _room(signer, time_source))
     # In a thread: a key in a token or a module takes its time.
     try:
         made = await asyncio.to_thread(sign, signer, sha256(reserved.covered()).digest())
     except KeyUnusable as err:
-        raise CannotSeal(str(err)) from err
+        raise CannotSeal(f"The key of the seal does not sign: {err}") from err
     if time_source is None:
         shortfall = Shortfall(Obstacle.NO_AUTHORITY, "no time-stamping authority is configured")
         return SealedPdf(reserved.filled(made.der()), Profile.B_B, shortfall)
@@ -67,7 +67,7 @@ async def seal(
         await check_material(whole, (*roots, *signer.chain), certificates, lists, stamped.time)
         await check_material(stamped.token, time_source.anchors, certificates, lists, stamped.time)
     except Revoked as err:
-        raise CannotSeal(f"what is given for validation says that it would fail: {err}") from err
+        raise CannotSeal(f"The certificate of the seal or of the time stamp is revoked: {err}") from err
     except Lacking as err:
         return SealedPdf(content, Profile.B_T, Shortfall(Obstacle.NO_MATERIAL, "; ".join((str(err), *found.failures))))
     try:
