@@ -25,7 +25,7 @@ from infrastructure.cosigning import NAME as COSIGNER
 from infrastructure.cosigning import POLL_SECONDS as COSIGNER_POLL_SECONDS
 from infrastructure.cosigning import Cosigner, Cosigning, read_witness_policy
 from infrastructure.database import async_pool
-from infrastructure.execution import Executions, ExecutionTable, Making
+from infrastructure.execution import Executions, ExecutionTable, Executor, Making
 from infrastructure.expiry import Expiry
 from infrastructure.following import Follower
 from infrastructure.heads import Heads, heads_follower
@@ -192,7 +192,7 @@ async def _follow(stack: AsyncExitStack, installation: Installation, deps: Deps)
     )
     expiry = Expiry(deps.reads, envelopes.due, deps.ledger, deps.clock)
     repeats = Repeats(deps.reads, deps.clock, timedelta(hours=deps.settings.idempotency_hours))
-    executions = executions_of(installation, deps, listener)
+    executions = Executions(installation.urls.service, listener, executor_of(deps), lanes=deps.settings.execution_lanes)
     runs = {"invitations": invitations.run, "expiry": expiry.run, "repeats": repeats.run, "executions": executions.run}
     if authority is not None:
         every = timedelta(seconds=deps.settings.timestamp_seconds)
@@ -210,7 +210,7 @@ async def _follow(stack: AsyncExitStack, installation: Installation, deps: Deps)
     return tasks
 
 
-def executions_of(installation: Installation, deps: Deps, listener: LogListener) -> Executions:
+def executor_of(deps: Deps) -> Executor:
     """What makes the files of completed envelopes."""
     making = Making(
         reads=deps.reads,
@@ -224,8 +224,7 @@ def executions_of(installation: Installation, deps: Deps, listener: LogListener)
         clock=deps.clock,
         base_url=deps.settings.base_url,
     )
-    lanes = deps.settings.execution_lanes
-    return Executions(installation.urls.service, listener, deps.executions, making, deps.clock, lanes=lanes)
+    return Executor(deps.executions, making, deps.clock)
 
 
 def _nowhere(deps: Deps) -> App:

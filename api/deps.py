@@ -13,7 +13,7 @@ from infrastructure.blobs import BlobCorrupted, BlobStore
 from infrastructure.clock import Clock
 from infrastructure.cosigning import Cosigning, WitnessStanding
 from infrastructure.database import DatabaseUnavailable, Reads
-from infrastructure.execution import AWAITS_CHECKPOINT, Counts, ExecutionRow, ExecutionStatus, ExecutionTable
+from infrastructure.execution import Counts, ExecutionRow, ExecutionStatus, ExecutionTable
 from infrastructure.heads import Heads, ProvenHead, RecordedHeads
 from infrastructure.identity import (
     Administrator,
@@ -40,7 +40,7 @@ from infrastructure.pdf_drawing.blocks import DrawingRefused, PreviewBox
 from infrastructure.pdf_drawing.drawing import check_image, preview
 from infrastructure.pdf_drawing.fitting import capacity, fits
 from infrastructure.pdf_drawing.image_refusal import ImageFault, ImageRefused
-from infrastructure.pdf_drawing.lettering import undrawable
+from infrastructure.pdf_drawing.lettering import Face, undrawable
 from infrastructure.reading import ReadGate, ReadsUnavailable
 from infrastructure.receipts import noting
 from infrastructure.recorder import Recorder, StoredEntry
@@ -54,7 +54,6 @@ from infrastructure.urls import DocumentUploadGrant, DownloadGrant, FileGrant, F
 from infrastructure.vault import Opened, Reference, Vault
 
 __all__ = [
-    "AWAITS_CHECKPOINT",
     "Accepted",
     "Administrator",
     "Alarm",
@@ -74,6 +73,7 @@ __all__ = [
     "ExecutionRow",
     "ExecutionStatus",
     "ExecutionTable",
+    "Face",
     "FileGrant",
     "FileUrls",
     "Heads",

@@ -5,7 +5,7 @@ from datetime import datetime
 from math import ceil
 from typing import Final
 
-from api.deps import AWAITS_CHECKPOINT, ExecutionRow, ExecutionStatus
+from api.deps import ExecutionRow, ExecutionStatus
 
 #: Execution takes a few seconds where nothing stands in its way; who waits for longer is not to forget it for hours.
 _SOON_SECONDS: Final = 2
@@ -22,7 +22,7 @@ class Missing:
 
 def missing(row: ExecutionRow | None, now: datetime) -> Missing:
     """What is said of a file that is not there, by how the execution stands."""
-    if row is None or row.reason in (None, AWAITS_CHECKPOINT):
+    if row is None or not row.troubled:
         return Missing("It is being prepared; ask again in a moment.", _SOON_SECONDS)
     if row.status is ExecutionStatus.FAILED:
         return Missing(f"It could not be made: {row.sentence} The signatures stand.", None)

@@ -114,7 +114,10 @@ async def work(installation: Installation) -> None:
         loop.add_signal_handler(number, stop.set)
     with Watchdog(installation.server):
         async with running(installation, followers=True):
-            print("Worker is following the log (read models, invitations, expiry, sealing). Stop it with Ctrl-C.", flush=True)
+            print(
+                "Worker is following the log (read models, invitations, expiry, sealing, execution). Stop it with Ctrl-C.",
+                flush=True,
+            )
             await stop.wait()
 
 

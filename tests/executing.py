@@ -3,7 +3,7 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
@@ -19,7 +19,7 @@ from domain.envelope import Document, PlacedField
 from domain.field import SIZES, FieldType
 from domain.personal import person
 from domain.signing import DocumentReference, FieldValue, SignatureMethod, SignDocuments
-from infrastructure.execution import ExecutionRow, Executions, ExecutionStatus, Making
+from infrastructure.execution import ExecutionRow, Executions, ExecutionStatus, Executor, Making
 from infrastructure.following import Follower
 from infrastructure.log_keys import open_log_keys
 from infrastructure.pdf import PdfLimits
@@ -144,18 +144,17 @@ def making(run: Running, **changes: Any) -> Making:
     return Making(**{**parts, "base_url": BASE_URL, **changes})
 
 
-def executions(run: Running, *, retry: Retry | None = None, lanes: int = 2, **changes: Any) -> Executions:
-    """The executions of one process."""
-    deps = run.deps
-    made = making(run, **changes)
-    return Executions(run.urls.service, run.listener, deps.executions, made, deps.clock, lanes=lanes, retry=retry)
+def executor(run: Running, *, retry: Retry | None = None, **changes: Any) -> Executor:
+    """What executes, with some of the parts of its making exchanged."""
+    return Executor(run.deps.executions, making(run, **changes), run.deps.clock, retry)
 
 
 @asynccontextmanager
-async def executing(run: Running, **options: Any) -> AsyncIterator[None]:
+async def executing(run: Running, *, lanes: int = 2, **options: Any) -> AsyncIterator[None]:
     """Executes while the block runs."""
     stop = asyncio.Event()
-    task = asyncio.create_task(executions(run, **options).run(stop))
+    executions = Executions(run.urls.service, run.listener, executor(run, **options), lanes=lanes)
+    task = asyncio.create_task(executions.run(stop))
     try:
         yield
     finally:
@@ -188,9 +187,3 @@ async def reached(run: Running, envelope: UUID, enough: Callable[[ExecutionRow],
 
 async def done(run: Running, envelope: UUID) -> ExecutionRow:
     return await reached(run, envelope, lambda row: row.status is not ExecutionStatus.WAITING)
-
-
-async def run_out(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -4,10 +4,11 @@ A follower notes completed envelopes, workers make their files: what stands wher
 then told to the log. It never touches a signature: an execution that fails is tried again, and told.
 """
 
-from infrastructure.execution.executions import AWAITS_CHECKPOINT, Executions
+from infrastructure.execution.executions import Executions
+from infrastructure.execution.executor import Executor
 from infrastructure.execution.making import Making
 from infrastructure.execution.obstacles import NotCompleted
-from infrastructure.execution.table import Counts, ExecutionRow, ExecutionStatus, ExecutionTable
+from infrastructure.execution.table import AWAITS_CHECKPOINT, Counts, ExecutionRow, ExecutionStatus, ExecutionTable
 
 __all__ = [
     "AWAITS_CHECKPOINT",
@@ -16,6 +17,7 @@ __all__ = [
     "ExecutionStatus",
     "ExecutionTable",
     "Executions",
+    "Executor",
     "Making",
     "NotCompleted",
 ]

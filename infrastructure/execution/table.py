@@ -42,7 +42,7 @@ _FAILED: Final = (
 )
 _POSTPONED: Final = (
     "UPDATE executions SET next_attempt_at = %(until)s, reason = %(reason)s, sentence = %(sentence)s, updated_at = %(now)s,"
-    " attempts = attempts - %(forgiven)s WHERE envelope = %(envelope)s AND status = 'waiting'"
+    " attempts = greatest(attempts - %(forgiven)s, 0) WHERE envelope = %(envelope)s AND status = 'waiting'"
 )
 _STATES: Final = f"SELECT {_COLUMNS} FROM executions WHERE envelope = ANY(%(envelopes)s)"  # noqa: S608
 _COUNTS: Final = (
@@ -56,6 +56,10 @@ _LIST: Final = (
     " WHERE status = ANY(%(statuses)s) AND (%(tenant)s::uuid IS NULL OR (about.created #>> '{data,tenant}')::uuid = %(tenant)s)"
     " ORDER BY position"
 )
+
+
+#: The reason of an execution that lacks nothing but its certificate, which waits for a checkpoint.
+AWAITS_CHECKPOINT: Final = "awaits-checkpoint"
 
 
 class ExecutionStatus(StrEnum):
@@ -80,6 +84,11 @@ class ExecutionRow:
     reason: str | None
     sentence: str | None
     updated_at: datetime
+
+    @property
+    def troubled(self) -> bool:
+        """Whether something stands in the way, other than that a checkpoint is still to come."""
+        return self.reason not in (None, AWAITS_CHECKPOINT)
 
 
 @dataclass(frozen=True, slots=True)
