@@ -124,6 +124,15 @@ async def _fetch(address: str, issuers: Sequence[Certificate], now: datetime) ->
     return _Fetched(found, max(found.next_update_utc or now, now + PAUSE))
 
 
+def revoked(certificates: Sequence[Certificate], lists: Sequence[bytes]) -> Certificate | None:
+    """The first of `certificates` that its issuer's list (DER) names."""
+    read = [x509.load_der_x509_crl(each) for each in lists]
+    for each in certificates:
+        if any(one.issuer == each.issuer and one.get_revoked_certificate_by_serial_number(each.serial_number) for one in read):
+            return each
+    return None
+
+
 def addresses(certificate: Certificate) -> list[str]:
     """Where the issuer's lists are to be had by http or https, as the certificate says (RFC 5280 section 4.2.1.13)."""
     try:

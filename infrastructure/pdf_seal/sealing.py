@@ -17,7 +17,7 @@ from infrastructure.pdf_seal.credentials import KeyUnusable, SealSigner, TimeSou
 from infrastructure.pdf_seal.material import Lacking, Revoked, check_material
 from infrastructure.pdf_seal.profile import CannotSeal, Obstacle, Profile, SealedPdf, Shortfall
 from infrastructure.pdf_seal.revisions import Reserved, reserve_seal, reserve_stamp, with_material
-from infrastructure.pdf_seal.revocations import Lists, Revocations
+from infrastructure.pdf_seal.revocations import Lists, Revocations, revoked
 from infrastructure.pdf_seal.signature import certificates_in, sign
 from infrastructure.pdf_seal.signed_parts import signatures_in
 from infrastructure.trusted_time import TimeStampRefused
@@ -44,6 +44,9 @@ async def seal(
     if not signer.valid_at(at):
         begins, ends = signer.certificate.not_valid_before_utc, signer.certificate.not_valid_after_utc
         raise CannotSeal(f"The certificate of the seal is valid from {begins.date()} to {ends.date()}, not on {at.date()}")
+    own = (signer.certificate, *signer.chain)
+    if listed := revoked(own, (await _lists([each.public_bytes(Encoding.DER) for each in own], revocations)).ders):
+        raise CannotSeal(f"The certificate of {listed.subject.rfc4514_string()} is revoked")
     reserved = await asyncio.to_thread(reserve_seal, pdf, at, _room(signer, time_source))
     # In a thread: a key in a token or a module takes its time.
     try:
@@ -64,10 +67,10 @@ async def seal(
     found = await _lists(certificates, revocations)
     lists = found.ders
     try:
-        await check_material(whole, (*roots, *signer.chain), certificates, lists, stamped.time)
         await check_material(stamped.token, time_source.anchors, certificates, lists, stamped.time)
-    except Revoked as err:
-        raise CannotSeal(f"The certificate of the seal or of the time stamp is revoked: {err}") from err
+        await check_material(whole, (*roots, *signer.chain), certificates, lists, stamped.time)
+    except Revoked as err:  # of the authority: that of the seal is not
+        return SealedPdf(reserved.filled(made.der()), Profile.B_B, Shortfall(Obstacle.NOT_STAMPED, str(err)))
     except Lacking as err:
         return SealedPdf(content, Profile.B_T, Shortfall(Obstacle.NO_MATERIAL, "; ".join((str(err), *found.failures))))
     try:

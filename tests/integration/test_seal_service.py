@@ -87,6 +87,7 @@ class World:
     holder: Holder
     root: Holder
     time_root: Holder
+    authority: Holder
     responder: Responder
     address: str
     pages: dict[str, bytes]
@@ -111,7 +112,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("service")
     root, time_root = issue("Root", ca=True), issue("Root of times", ca=True)
     pages = {"/root.crl": revocations(root), "/large.crl": bytes(MAX_BYTES + 1), "/other.crl": revocations(time_root)}
-    authority = TimeStampAuthority(folder / "authority", issue("Authority", time_root))
+    by = issue("Authority", time_root)
+    authority = TimeStampAuthority(folder / "authority", by)
     with serving(pages) as (address, _), responding(faithful(authority)) as responder:
         holder = issue("Seal", root, purposes=(), lists=(f"{address}/root.crl",))
         protection = BestAvailableEncryption(PASSWORD.encode())
@@ -120,7 +122,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         file.chmod(0o600)
         for name, each in (("roots.pem", root), ("times.pem", time_root)):
             (folder / name).write_bytes(each.certificate.public_bytes(Encoding.PEM))
-        yield World(folder, holder, root, time_root, responder, address, pages)
+        yield World(folder, holder, root, time_root, by, responder, address, pages)
 
 
 def test_a_first_run_makes_a_seal_for_development_and_later_runs_use_it(tmp_path: Path) -> None:
@@ -182,12 +184,20 @@ def test_an_authority_that_is_away_leaves_a_seal_without_and_says_so(world: Worl
     assert (made.seal.stamped_at, made.seal.authority) == (None, None)
 
 
-def test_a_revoked_certificate_seals_nothing(world: World, tmp_path: Path) -> None:
-    for name, der in (("seal", revocations(world.root, world.holder.certificate)), ("times", revocations(world.time_root))):
-        (tmp_path / name).write_bytes(der)
+def test_a_revoked_certificate_seals_nothing_with_a_time_or_without(world: World, tmp_path: Path) -> None:
+    (tmp_path / "seal").write_bytes(revocations(world.root, world.holder.certificate))
+    for authority in ({}, {"tsa_url": None}):
+        settings = world.settings(**{**world.named(), **authority, "seal_revocations": tmp_path})
+        with pytest.raises(CannotSeal, match="CN=Seal is revoked"):
+            asyncio.run(seal_service(settings, FixedClock(NOW)).seal(plain_pdf(), NOW))
+
+
+def test_a_time_by_a_revoked_authority_is_none(world: World, tmp_path: Path) -> None:
+    (tmp_path / "times").write_bytes(revocations(world.time_root, world.authority.certificate))
     service = seal_service(world.settings(**world.named(), seal_revocations=tmp_path), FixedClock(NOW))
-    with pytest.raises(CannotSeal, match="revoked"):
-        asyncio.run(service.seal(plain_pdf(), NOW))
+    made = asyncio.run(service.seal(plain_pdf(), NOW))
+    assert (made.seal.profile, made.seal.obstacle, made.seal.stamped_at) == (Profile.B_B, Obstacle.NOT_STAMPED, None)
+    assert "revoked" in (made.why_not_higher or "")
 
 
 def test_what_does_not_pass_is_not_renewed(world: World) -> None:
