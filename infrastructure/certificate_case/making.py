@@ -43,6 +43,9 @@ from infrastructure.vault import Opened, Reference, Vault, VaultError
 #: With more entries than this, those that repeat are told by their first and last: it is about 150 pages.
 MAX_EVENTS: Final = 2_000
 
+#: A value of more characters stands in full with its signer.
+MAX_IN_EVENT: Final = 200
+
 #: What may be recorded of a signing as often as somebody likes. All else is bounded by the size of an envelope.
 _Repeated = (
     InvitationResent
@@ -120,7 +123,7 @@ def case_from(told: Sequence[Happened], personal: Mapping[str, Shown], beside: C
         envelope=str(envelope),
         subject="" if created.subject is None else wording.value(created.subject),
         status=envelope_status(told),
-        originator=Known(beside.tenant, f"with {wording.actor(first.entry.by)}"),
+        originator=Known(beside.tenant or f"tenant {created.tenant}", f"with {wording.actor(first.entry.by)}"),
         created=Timed(first.entry.at),
         completed=_completed(told),
         zone=ZoneInfo(created.zone or "UTC"),
@@ -128,7 +131,7 @@ def case_from(told: Sequence[Happened], personal: Mapping[str, Shown], beside: C
         signers=tuple(
             signer(place, streams[who], brief, beside) for who, place in participants_of(told).items() if who in streams
         ),
-        events=tuple(_events(told, brief)),
+        events=tuple(_events(told, replace(brief, longest=MAX_IN_EVENT))),
         heads=tuple(_heads(streams, wording)),
         checkpoint=checkpoint_told(beside.checkpoint),
         seal=seal_told(told, brief),

@@ -73,18 +73,18 @@ def steps(base_url: str, envelope: UUID) -> tuple[str, ...]:
             f" GET {base_url}/v1/evidence/{envelope}. Keep it: the steps below need no network and no server."
         ),
         (
-            "Whether a PDF is the one that was executed: countersign verify FILE.pdf --bundle evidence.zip --policy policy.txt. By hand:"
-            " sha256sum FILE.pdf gives the hash that stands above."
+            "Whether a PDF is the one that was executed: countersign verify FILE.pdf --bundle evidence.zip --policy policy.txt"
+            " --seal-certificates seal.pem. By hand: sha256sum FILE.pdf gives the hash that stands above."
         ),
         (
             "Whether the log holds what stands here: python3 verify_evidence.py evidence.zip --policy policy.txt (scripts/verify_evidence.py,"
-            " one file that needs nothing of this software). The policy names the log's key and the witnesses that you trust; take it from"
-            " them, never from this file or the bundle."
+            " one file that needs nothing of this software). The policy names the log's key and the witnesses that you trust, seal.pem the"
+            " certificates; take them from whom they belong to, never from this file or the bundle."
         ),
         (
             "Whether a seal holds, by other people's programs: pdfsig FILE.pdf. Whose it is: pdfsig -dump FILE.pdf, then"
-            " openssl pkcs7 -inform DER -in FILE.pdf.sig0 -print_certs | openssl x509 -noout -fingerprint -sha256 gives the fingerprint"
-            " that stands above."
+            " openssl pkcs7 -inform DER -in FILE.pdf.sig0 -print_certs; openssl x509 -noout -fingerprint -sha256 gives for the"
+            " certificate that pdfsig names the fingerprint that stands above."
         ),
         (
             "This certificate was sealed after it was drawn. Its own seal is therefore not told here: what stands above is the seal of the"

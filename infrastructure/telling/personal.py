@@ -32,7 +32,7 @@ class Erased:
 Shown = Disclosed | Withheld | Erased
 
 
-def spell(value: Json) -> str:
-    """A value as people read it: a text as it is, anything else as JSON, cut where it is very long."""
+def spell(value: Json, longest: int = MAX_SHOWN) -> str:
+    """A value as people read it: a text as it is, anything else as JSON, cut where it has more characters than `longest`."""
     text = value if isinstance(value, str) else canonical(value).decode()
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}… ({len(text):,} characters)"
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"

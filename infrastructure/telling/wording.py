@@ -11,7 +11,7 @@ from domain.canonical import Json
 from domain.envelope import labels_of
 from domain.personal import Personal
 from infrastructure.telling.happened import Happened, created_of, documents_of, participants_of, processes_of
-from infrastructure.telling.personal import Disclosed, Erased, Shown, Withheld, spell
+from infrastructure.telling.personal import MAX_SHOWN, Disclosed, Erased, Shown, Withheld, spell
 from infrastructure.telling.tables import ACTORS, IDENTITIES, SOURCES
 
 Fineness = Literal["microseconds", "milliseconds"]
@@ -27,7 +27,7 @@ class Wording:
     """What the words for the facts of one envelope need to know.
 
     `personal` tells by commitment what became of a value; `names` are the participants' and `titles` the documents', by id;
-    `fields` are the labels of the envelope's fields, of which the first has the number 1.
+    `fields` are the labels of the envelope's fields, of which the first has the number 1. Values are cut after `longest` characters.
     """
 
     personal: Mapping[str, Shown]
@@ -35,6 +35,7 @@ class Wording:
     titles: Mapping[UUID, str]
     fields: Sequence[str] = ()
     fineness: Fineness = "microseconds"
+    longest: int = MAX_SHOWN
 
     def value(self, personal: Personal) -> str:
         """A personal value, or why it is not there."""
@@ -42,7 +43,7 @@ class Wording:
         match shown:
             case Disclosed(value):
                 # So that a name cannot be taken for the word that one is withheld.
-                return f"“{text}”" if (text := spell(value)).startswith("[") else text
+                return f"“{text}”" if (text := spell(value, self.longest)).startswith("[") else text
             case Withheld():
                 return "[withheld]"
             case Erased(position):

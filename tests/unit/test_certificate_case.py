@@ -39,6 +39,7 @@ from tests.certificate_world import (
     someone,
     stroke,
     three_in_order,
+    with_long_names,
 )
 
 Story = Callable[[CertificateWorld], UUID]
@@ -336,6 +337,16 @@ def test_what_is_repeated_without_end_is_told_by_its_first_and_last(monkeypatch:
 )
 def test_the_paper_is_that_of_the_documents(width: int, paper: Paper) -> None:
     assert paper_for(PageSize(width, 792_000)) is paper
+
+
+def test_a_very_long_value_stands_in_full_with_its_signer_and_by_its_beginning_among_the_events() -> None:
+    _, _, case = told(with_long_names)
+    (long,) = case.signers
+    assert isinstance(long.adopted, Known)
+    assert long.adopted.text.count("the undersigned") == 30
+    (signed,) = [event for event in case.events if event.type == "signing.document-signed/1"]
+    assert signed.detail.endswith("… (600 characters)")
+    assert len(signed.detail) < 1_000
 
 
 def test_a_seal_without_a_time_stamp_says_so() -> None:
