@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import pikepdf
 
-from infrastructure.pdf_child.limits import MAX_CONTENT_BYTES, MAX_DEPTH, MAX_DRAWN_BYTES, Unusable
-from infrastructure.pdf_child.program import Program, content_of, read_program
+from infrastructure.pdf_child.limits import MAX_CONTENT_BYTES, MAX_DEPTH, MAX_DRAWN_BYTES, MAX_MARKS, Unusable
+from infrastructure.pdf_child.program import Program, content_of, marks, read_program
 
 
 class _Extent(NamedTuple):
@@ -21,7 +21,7 @@ class Contents:
 
     def __init__(self, document: pikepdf.Pdf) -> None:
         self._document = document
-        self._read_bytes = 0
+        self._read_bytes = self._read_marks = 0
         self._drawn_bytes = 0
         self._known: dict[tuple[int, int], _Extent] = {}
         self._within: set[tuple[int, int]] = set()
@@ -40,7 +40,8 @@ class Contents:
 
     def _look_into(self, content: bytes, resources: Any) -> tuple[Program, _Extent]:
         self._read_bytes += len(content)
-        if self._read_bytes > MAX_CONTENT_BYTES:
+        self._read_marks += marks(content)
+        if self._read_bytes > MAX_CONTENT_BYTES or self._read_marks > MAX_MARKS:
             raise Unusable("too-complex")
         program = read_program(self._document, content)
         drawings = resources.get("/XObject") if isinstance(resources, pikepdf.Dictionary) else None

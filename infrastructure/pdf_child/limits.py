@@ -16,7 +16,10 @@ MAX_OBJECTS: Final = 100_000
 #: What all pages draw, unpacked, with each drawing that they use counted once; the largest plan of a building has less.
 MAX_CONTENT_BYTES: Final = 16 * 1024 * 1024
 
-#: The same as a reader goes through it: a drawing counts as often as it is used. A few kilobytes can stand for years of work.
+#: Of the operators among them that a page can be left open by, and of uses of drawings, counted roughly; each costs microseconds here.
+MAX_MARKS: Final = 1_000_000
+
+#: What a reader goes through to show it all: a drawing counts as often as it is used. A few kilobytes can stand for years of work.
 MAX_DRAWN_BYTES: Final = 64 * 1024 * 1024
 
 #: How deep drawings may use drawings. PDFium stops at 40, without a word.

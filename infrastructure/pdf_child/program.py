@@ -51,6 +51,11 @@ def read_program(document: pikepdf.Pdf, content: bytes) -> Program:
     return Program("".join(f"{closing}\n" for closing in reversed(opened)), rightly and last == _END, uses)
 
 
+def marks(content: bytes) -> int:
+    """How many operators there are at most that `read_program` will look at: the letters of a text count too."""
+    return sum(content.count(name.encode()) for name in (*_OPENING, *_CLOSING, _USE))
+
+
 def content_of(page: pikepdf.Page) -> bytes:
     """The bytes of a page's content, whose pieces are one program (ISO 32000-1 section 7.8.2). Raises pikepdf.PdfError."""
     content = page.obj.get("/Contents", pikepdf.Array())
