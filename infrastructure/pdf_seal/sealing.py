@@ -18,7 +18,7 @@ from infrastructure.pdf_seal.material import Lacking, Revoked, check_material
 from infrastructure.pdf_seal.profile import CannotSeal, Obstacle, Profile, SealedPdf, Shortfall
 from infrastructure.pdf_seal.revisions import Reserved, reserve_seal, reserve_stamp, with_material
 from infrastructure.pdf_seal.revocations import Lists, Revocations, revoked
-from infrastructure.pdf_seal.signature import certificates_in, sign
+from infrastructure.pdf_seal.signature import Signature, certificates_in, sign
 from infrastructure.pdf_seal.signed_parts import signatures_in
 from infrastructure.trusted_time import TimeStampRefused
 
@@ -41,18 +41,8 @@ async def seal(
     `roots` are those of the seal; `revocations` are those of the issuers of both the seal and the time stamp.
     A time stamp that is not to be had, or is not to be believed, leaves a lower profile and never fails the seal.
     """
-    if not signer.valid_at(at):
-        begins, ends = signer.certificate.not_valid_before_utc, signer.certificate.not_valid_after_utc
-        raise CannotSeal(f"The certificate of the seal is valid from {begins.date()} to {ends.date()}, not on {at.date()}")
-    own = (signer.certificate, *signer.chain)
-    if listed := revoked(own, (await _lists([each.public_bytes(Encoding.DER) for each in own], revocations)).ders):
-        raise CannotSeal(f"The certificate of {listed.subject.rfc4514_string()} is revoked")
     reserved = await asyncio.to_thread(reserve_seal, pdf, at, _room(signer, time_source))
-    # In a thread: a key in a token or a module takes its time.
-    try:
-        made = await asyncio.to_thread(sign, signer, sha256(reserved.covered()).digest())
-    except KeyUnusable as err:
-        raise CannotSeal(f"The key of the seal does not sign: {err}") from err
+    made = await _signature(reserved, signer, at, revocations)
     if time_source is None:
         shortfall = Shortfall(Obstacle.NO_AUTHORITY, "no time-stamping authority is configured")
         return SealedPdf(reserved.filled(made.der()), Profile.B_B, shortfall)
@@ -62,23 +52,37 @@ async def seal(
         content = reserved.filled(whole)
     except (TimeStampRefused, CannotSeal) as err:  # CannotSeal: a token that is too large
         return SealedPdf(reserved.filled(made.der()), Profile.B_B, Shortfall(Obstacle.NOT_STAMPED, str(err)))
-    chain = [each.public_bytes(Encoding.DER) for each in (*signer.chain, *roots, *time_source.anchors)]
+    chain = _ders((*signer.chain, *roots, *time_source.anchors))
     certificates = list(dict.fromkeys(certificates_in((whole, stamped.token)) + chain))
     found = await _lists(certificates, revocations)
-    lists = found.ders
     try:
-        await check_material(stamped.token, time_source.anchors, certificates, lists, stamped.time)
-        await check_material(whole, (*roots, *signer.chain), certificates, lists, stamped.time)
+        await check_material(stamped.token, time_source.anchors, certificates, found.ders, stamped.time)
+        await check_material(whole, (*roots, *signer.chain), certificates, found.ders, stamped.time)
     except Revoked as err:  # of the authority: that of the seal is not
         return SealedPdf(reserved.filled(made.der()), Profile.B_B, Shortfall(Obstacle.NOT_STAMPED, str(err)))
     except Lacking as err:
         return SealedPdf(content, Profile.B_T, Shortfall(Obstacle.NO_MATERIAL, "; ".join((str(err), *found.failures))))
     try:
-        archived = await _archive(content, time_source, certificates, lists)
+        archived = await _archive(content, time_source, certificates, found.ders)
     except (TimeStampRefused, CannotSeal) as err:
-        longer = await asyncio.to_thread(with_material, content, certificates, lists)
+        longer = await asyncio.to_thread(with_material, content, certificates, found.ders)
         return SealedPdf(longer, Profile.B_LT, Shortfall(Obstacle.NOT_ARCHIVED, str(err)))
     return SealedPdf(archived, Profile.B_LTA, None)
+
+
+async def _signature(reserved: Reserved, signer: SealSigner, at: datetime, revocations: Revocations | None) -> Signature:
+    """The signature of a file, if it is the time for it and nobody has revoked the certificate."""
+    if not signer.valid_at(at):
+        begins, ends = signer.certificate.not_valid_before_utc, signer.certificate.not_valid_after_utc
+        raise CannotSeal(f"The certificate of the seal is valid from {begins.date()} to {ends.date()}, not on {at.date()}")
+    own = (signer.certificate, *signer.chain)
+    if listed := revoked(own, (await _lists(_ders(own), revocations)).ders):
+        raise CannotSeal(f"The certificate of {listed.subject.rfc4514_string()} is revoked")
+    try:
+        # In a thread: a key in a token or a module takes its time.
+        return await asyncio.to_thread(sign, signer, sha256(reserved.covered()).digest())
+    except KeyUnusable as err:
+        raise CannotSeal(f"The key of the seal does not sign: {err}") from err
 
 
 async def renew(sealed: bytes, time_source: TimeSource, roots: Sequence[Certificate], revocations: Revocations) -> bytes:
@@ -88,8 +92,7 @@ async def renew(sealed: bytes, time_source: TimeSource, roots: Sequence[Certific
     `seal`. Raises CannotSeal, or TimeStampRefused when the authority does not give one.
     """
     signatures = await asyncio.to_thread(signatures_in, sealed)
-    anchors = [each.public_bytes(Encoding.DER) for each in (*roots, *time_source.anchors)]
-    certificates = list(dict.fromkeys(certificates_in(signatures) + anchors))
+    certificates = list(dict.fromkeys(certificates_in(signatures) + _ders((*roots, *time_source.anchors))))
     found = await _lists(certificates, revocations)
     return await _archive(sealed, time_source, certificates, found.ders)
 
@@ -106,7 +109,10 @@ async def _archive(pdf: bytes, time_source: TimeSource, certificates: Sequence[b
     return reserved.filled(stamped.token)
 
 
+def _ders(certificates: Sequence[Certificate]) -> list[bytes]:
+    return [each.public_bytes(Encoding.DER) for each in certificates]
+
+
 def _room(signer: SealSigner, time_source: TimeSource | None) -> int:
-    certificates = (signer.certificate, *signer.chain)
-    held = sum(len(each.public_bytes(Encoding.DER)) for each in certificates)
+    held = sum(len(each) for each in _ders((signer.certificate, *signer.chain)))
     return _FRAME_BYTES + held + signer.max_signature_bytes + (_TOKEN_BYTES if time_source else 0)
