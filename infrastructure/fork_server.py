@@ -39,6 +39,14 @@ class _Server:
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> None:
+        try:
+            self._run()
+        finally:
+            for pid in self._fates:
+                os.kill(pid, signal.SIGKILL)
+
+    def _run(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's, meant for who started this: standard input ends then
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._waking.fileno(), warn_on_full_buffer=False)
         for each in (self._control, self._woken):
@@ -53,8 +61,6 @@ class _Server:
                     if self._fates.get(key.data) is key.fileobj:
                         os.kill(key.data, signal.SIGKILL)  # not buried yet, so the number is still its own
                 elif not self._begin():
-                    for pid in self._fates:
-                        os.kill(pid, signal.SIGKILL)
                     return
 
     def _begin(self) -> bool:
@@ -63,10 +69,14 @@ class _Server:
         if not message:
             return False
         task, fate = (socket.socket(fileno=descriptor) for descriptor in descriptors)
-        pid = os.fork()
-        if not pid:
-            self._become(task)
-        task.close()
+        with task:
+            try:
+                pid = os.fork()
+            except OSError:
+                fate.close()  # too many processes: who waits for it is told that it broke down
+                return True
+            if not pid:
+                self._become(task)
         self._fates[pid] = fate
         self._selector.register(fate, selectors.EVENT_READ, pid)
         return True

@@ -8,16 +8,20 @@ the process.
 import json
 import os
 import sys
+from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import assert_never
 
 # The parent gives no folder of ours away; this file knows where it lies.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
+import pikepdf
+
 from infrastructure.fork_server import serve
 from infrastructure.pdf_child import limit
 from infrastructure.pdf_drawing import lettering
-from infrastructure.pdf_drawing.blocks import DrawingRefused, Fault
+from infrastructure.pdf_drawing.blocks import DrawingRefused, Fault, Foot, SignatureEntry, SignaturePage
 from infrastructure.pdf_drawing.certificate import certificate
 from infrastructure.pdf_drawing.drawn_image import read_drawn_image
 from infrastructure.pdf_drawing.executing import execute
@@ -69,7 +73,19 @@ def _fault_of(image: bytes) -> bytes:
     return json.dumps({"image": None}).encode()
 
 
-if __name__ == "__main__":
+def _warm_up() -> None:
+    """Draws something of its own, so that not every fork has to load and reckon what all of them need."""
     for face in lettering.Face:
         lettering.font(face)
+    blank = BytesIO()
+    with pikepdf.new() as document:
+        document.add_blank_page()
+        document.save(blank)
+    foot = Foot("process", "head", datetime.now(UTC), test=True)
+    executed = execute(blank.getvalue(), (), foot, SignaturePage((SignatureEntry("A", None, "", "", ""),)))
+    _fault_of(picture(executed, 2, (), 100))
+
+
+if __name__ == "__main__":
+    _warm_up()
     serve(main)
