@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import Field as Constraint
 
 from api import text
-from api.deps import Deps, DrawingRefused, ImageFault, ImageRefused, capacity, check_image, fits
+from api.deps import Deps, DrawingRefused, Face, ImageFault, ImageRefused, capacity, check_image, fits, undrawable
 from domain.envelope import MAX_PLACED_FIELDS, Envelope, PlacedField, labels_of
 from domain.errors import FieldUnknown, FieldValueUnfit
 from domain.field import ASKED, FieldType
@@ -179,6 +179,11 @@ async def refuse_unfit_image(data_uri: str) -> None:
     except DrawingRefused as err:
         # What breaks the program that looks at it is not drawn either.
         raise ImageRefused(ImageFault.NOT_AN_IMAGE) from err
+
+
+def printable(name: str) -> bool:
+    """Whether a name can be written as a signature; what has other letters is spelled out by their numbers."""
+    return not undrawable(name, Face.HAND)
 
 
 def own_fields(envelope: Envelope, participant: UUID, documents: Collection[UUID]) -> tuple[tuple[str, PlacedField], ...]:

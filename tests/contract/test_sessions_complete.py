@@ -1,7 +1,6 @@
 """Completing a session: the reference page's answer, and every way in which it is refused."""
 
 import asyncio
-import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,12 +21,13 @@ from domain.personal import discloses, person
 from domain.signing import ResendInvitation, SigningStatus
 from infrastructure.database import DatabaseUrls, connect
 from infrastructure.vault import Reference
+from tests.executing import drawing
 from tests.running import BASE_URL, PARTNER, Person, Running, Sent, client_of, in_loop, running
 
 ANA = Person("Ana Pérez", "ana@example.com", number=1)
 BO = Person("Bo Li", "bo@example.com", number=2)
 TEXT = "I, Ana Pérez, sign this.\n  \u2014 word for word "
-PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"pixels").decode()
+PNG = drawing()
 
 
 @dataclass

@@ -24,8 +24,9 @@ from api.surfaces import sessions, signer
 from domain.actor import Mode
 from domain.coordination import AddDocument, CancelEnvelope, ExpireEnvelope, Participate, SendEnvelope
 from domain.entry import decode
-from domain.envelope import Document, EnvelopeStatus, OnParticipantFail, OrderMode
+from domain.envelope import Document, EnvelopeStatus, OnParticipantFail, OrderMode, PlacedField
 from domain.errors import Refusal
+from domain.field import FieldType
 from domain.personal import Subject, SubjectKind, discloses, person
 from domain.signing import DocumentReference, ResendInvitation, SigningStatus
 from infrastructure.database import DatabaseUrls
@@ -161,7 +162,7 @@ def test_page_and_script_agree_about_the_parts_of_the_page() -> None:
     assert set(re.findall(r'\$\("([^"]+)"\)', script)) <= set(ids)
     assert set(re.findall(r'\b(?:for|aria-[a-z]+by)="([^"]+)"', page)) <= set(ids)
     fields = set(re.findall(r'<(?:input|textarea) id="([^"]+)"', page))
-    assert fields == set(re.findall(r'\bfor="([^"]+)"', page)) == {"name", "agree", "reason"}
+    assert fields == set(re.findall(r'\bfor="([^"]+)"', page)) == {"name", "agree", "reason", "typed", "drawn"}
     assert "<noscript>" in page
 
 
@@ -202,10 +203,37 @@ async def test_the_package_says_what_is_to_be_signed_for_whom_and_until_when(dat
                 {"id": str(it), "title": f"Lease {n}", "pages": n, "sha256": sha256(world.pdfs[it]).hexdigest()}
                 for n, it in enumerate(sent.documents, 1)
             ],
+            "fields": [],
+            "printable": True,
             "deadline": deadline.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "head": {"version": last.version, "hash": last.leaf.hex(), "recordedAt": entry["at"]},
         }
         assert await world.run.head() == head
+
+
+@in_loop
+async def test_the_package_tells_the_participants_own_fields(database: DatabaseUrls, tmp_path: Path) -> None:
+    async with opened(database, tmp_path) as world:
+        command = world.run.creation(replace(ANA, name="李竹"), BO)
+        who, document = [slot.participant for slot in command.created.participants], command.created.documents[0].id
+        placed = (
+            PlacedField(who[0], document, FieldType.TEXT, 1, 0, 0, 160_000, 18_000, True, "City"),
+            PlacedField(who[1], document, FieldType.TEXT, 1, 0, 0, 160_000, 18_000, True, "Theirs"),
+            PlacedField(who[0], document, FieldType.TEXT, 1, 0, 0, 160_000, 40_000, False),
+            PlacedField(who[0], document, FieldType.SIGNATURE, 1, 0, 0, 160_000, 40_000, True),
+        )
+        await world.run.handle(replace(command, created=replace(command.created, fields=placed)))
+        found = await world.package(Sent(command.envelope, world.run.tenant, tuple(who), (document,)))
+        assert found["printable"] is False
+        more = {"document": str(document), "page": 1}
+        letters = [each.pop("letters") for each in found["fields"]]
+        assert found["fields"] == [
+            {"label": "City", "type": "TEXT", "required": True, "lines": False, **more},
+            {"label": "3", "type": "TEXT", "required": False, "lines": True, **more},
+            {"label": "4", "type": "SIGNATURE", "required": True, "lines": True, **more},
+        ]
+        assert 100 < letters[0] < letters[1] < 1_000
+        assert letters[2] is None
 
 
 @in_loop

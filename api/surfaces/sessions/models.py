@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from api.fields import VALUES_DESCRIBED, Values
 from api.surfaces.sessions.validation import Body, DocumentId, EnvelopeId, SignerId, StakeholderId, fault
 from domain.canonical import CanonicalError, canonical
 
@@ -75,6 +76,7 @@ class Completion(Body):
         Field(description="A drawn or typed signature as an image: a data URI of a PNG or JPEG, at most 512 KiB."),
         AfterValidator(lambda text: None if text is None else _image(text)),
     ] = None
+    fields: Annotated[Values | None, Field(description=VALUES_DESCRIBED)] = None
     client_metadata: Annotated[
         dict[str, Any] | None,
         Field(description="What the client says of itself; kept as its own word."),

@@ -5,6 +5,7 @@ from the log itself, so it is never stale.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -15,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.auth import UserCaller
-from api.deps import Answer, Deps, Outcome, token_hash
+from api.deps import Answer, Deps, ImageFault, ImageRefused, Outcome, token_hash
+from api.fields import filled, refuse_unfit_image
 from api.http import json_answer, provenance, read_json, send_answer
 from api.surfaces.sessions.access import (
     TOKEN_HEADER,
@@ -40,13 +42,13 @@ from api.surfaces.sessions.kinds import CONSENT_REQUIRED, REAUTHENTICATION, SESS
 from api.surfaces.sessions.models import Completed, Completion, NewSession, Session, unix_seconds
 from api.surfaces.sessions.people import Signer, signer
 from api.surfaces.sessions.problems import Problem, attempt
-from api.surfaces.sessions.validation import parse
+from api.surfaces.sessions.validation import invalid_field, parse
 from domain.actor import Actor, ActorKind, IdentityMethod
 from domain.coordination import Participate
 from domain.envelope import Envelope, EnvelopeStatus
 from domain.ids import typed_id
 from domain.personal import mailbox
-from domain.signing import OpenSession, SessionToken, SignatureMethod, SignDocuments, Signing, check_token
+from domain.signing import FieldValue, OpenSession, SessionToken, SignatureMethod, SignDocuments, Signing, check_token
 from domain.signing import Session as OpenedSession
 from projections import envelopes, signers
 
@@ -60,6 +62,12 @@ LIFETIME: Final = timedelta(minutes=15)
 _LOOKED_THROUGH: Final = 50
 
 _NOUN: Final = "signing session"
+
+_IMAGE_CODES: Final[Mapping[ImageFault, str]] = {
+    ImageFault.TOO_LARGE: "too_large",
+    ImageFault.NOT_AN_IMAGE: "invalid_image",
+    ImageFault.BLANK: "blank",
+}
 
 
 @router.post(
@@ -221,6 +229,7 @@ async def complete(request: Request, id: str) -> Response:
         image=None if body.signature_blob is None else deps.vault.conceal(body.signature_blob, found.subject),
         provenance=provenance(request, deps, found.subject, identity, body.client_metadata),
         token=SessionToken(digest),
+        values=await _filled(deps, found, body, digest),
     )
 
     def render(outcome: Outcome) -> Answer:
@@ -230,6 +239,23 @@ async def complete(request: Request, id: str) -> Response:
     key = await repeat_key(request, f"sessions:{participant}:{digest}")
     by = Actor(ActorKind.SIGNER, id)
     return send_answer(await deps.ledger.handle(Participate(found.signing.envelope, command), by, render, key=key))
+
+
+async def _filled(deps: Deps, found: Signer, body: Completion, digest: str) -> tuple[FieldValue, ...]:
+    """The values for the signer's fields. Raises Problem for them, and for an image of a signature that shows none.
+
+    Only who has the session's token learns of its fields, and has an image looked at: SessionTokenInvalid before that.
+    """
+    if body.signature_blob is None and not body.fields:
+        return ()
+    check_token(found.signing, SessionToken(digest))
+    if body.signature_blob is not None:
+        try:
+            await refuse_unfit_image(body.signature_blob)
+        except ImageRefused as err:
+            raise invalid_field("signature_blob", _IMAGE_CODES[err.code], err.sentence) from err
+    envelope = await deps.ledger.state(Envelope, found.signing.envelope)
+    return () if envelope is None else filled(deps, envelope, found.id, body.fields or {}, found.subject)
 
 
 def identity_of(right: Right | None, with_key: bool) -> IdentityMethod:

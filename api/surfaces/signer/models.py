@@ -7,14 +7,20 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from api.deps import capacity
+from api.fields import own_fields, printable
 from domain.actor import Mode
 from domain.entry import format_time
-from domain.envelope import Envelope
+from domain.envelope import Envelope, PlacedField
+from domain.field import FieldType
 from domain.ids import ProcessId, typed_id
 from domain.signing import Signing
 
 #: A paragraph or two; it is kept word for word.
 MAX_REASON_CHARACTERS: Final = 1000
+
+#: The height of two lines in letters of 10 points, in thousandths of a point.
+_TWO_LINES: Final = 24_000
 
 _CAMEL: Final = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
@@ -53,6 +59,20 @@ class PackageDocument(BaseModel):
     sha256: str = Field(description="Of the PDF, 64 hex digits.")
 
 
+class PackageField(BaseModel):
+    """A field of the participant on one of the documents."""
+
+    model_config = _CAMEL
+
+    label: str = Field(description="Its name, or its number: what `fields` of the completion calls it by.")
+    document: str
+    page: int = Field(description="Counted from 1.")
+    type: FieldType
+    required: bool
+    letters: int | None = Field(description="About how many letters have room; null for what is no text.")
+    lines: bool = Field(description="Whether it has room for several lines in letters of usual size.")
+
+
 class Package(BaseModel):
     """What is to be signed. Null is what the sender did not give, or what was erased."""
 
@@ -67,6 +87,8 @@ class Package(BaseModel):
     subject: str | None
     message: str | None
     documents: list[PackageDocument]
+    fields: list[PackageField] = Field(description="What the participant is to fill in, or has filled in by signing.")
+    printable: bool = Field(description="Whether the name can be written as a signature; else a drawn one is asked for.")
     deadline: str | None
     head: Head
 
@@ -100,6 +122,21 @@ def package_of(
             for it in envelope.documents
             if it.id in signing.documents
         ],
+        fields=[_field(label, it) for label, it in own_fields(envelope, process.participant, signing.documents)],
+        printable=words["participant"] is None or printable(words["participant"]),
         deadline=None if envelope.deadline is None else format_time(envelope.deadline),
         head=head,
+    )
+
+
+def _field(label: str, placed: PlacedField) -> PackageField:
+    size = placed.width_millipoints, placed.height_millipoints
+    return PackageField(
+        label=label,
+        document=str(placed.document),
+        page=placed.page,
+        type=placed.type,
+        required=placed.required,
+        letters=capacity(size) if placed.type is FieldType.TEXT else None,
+        lines=placed.height_millipoints >= _TWO_LINES,
     )

@@ -6,6 +6,7 @@ let token = null;
 let found = null; // the package, as the server told it
 let opened = new Map(); // a document's id to the blob URL of the bytes that were shown
 let kept = { text: null, key: null };
+let strokes = 0; // of the signature that is drawn
 
 /** A problem that the server told, or status 0 when it did not answer. */
 class Problem extends Error {
@@ -121,7 +122,7 @@ function statement() {
     if (which.length > 1400) which = `the ${all.length} documents of the process ${found.processId}`;
   }
   const [them, name] = [all.length > 1 ? "them" : "it", $("name").value.trim() || "…"];
-  return `I, ${name}, have read ${which} and agree to ${them}. By giving my name and pressing “Sign” I sign ${them} electronically.`;
+  return `I, ${name}, have read ${which} and agree to ${them}. By giving my name${$("drawn").checked ? ", drawing my signature" : ""} and pressing “Sign” I sign ${them} electronically.`;
 }
 
 function ready() {
@@ -132,9 +133,89 @@ function ready() {
   $("words").hidden = !$("words").textContent;
   $("documents").replaceChildren(...found.documents.map(card));
   $("name").value = found.participant || "";
-  $("statement").textContent = statement();
+  $("fields").replaceChildren(...found.fields.filter(asked).map(question));
+  $("filling").hidden = !$("fields").children.length;
+  $("last").textContent = $("filling").hidden ? "2. Sign" : "3. Sign";
+  const automatic = found.fields.filter((each) => !asked(each)).map((each) => `${AUTOMATIC[each.type]} on page ${each.page}${of(each)}`);
+  $("automatic").textContent = automatic.length ? `Put in for you when you sign: ${automatic.join("; ")}.` : "";
+  $("unprintable").hidden = found.printable;
+  $(found.printable ? "typed" : "drawn").checked = true;
+  clear();
+  rewrite();
   $("fault").textContent = "";
   show("ready", `${found.sender} asks you to sign ${count === 1 ? "a document" : `${count} documents`}`);
+}
+
+// What follows from who signs, and when.
+const AUTOMATIC = { SIGNATURE: "your signature", INITIALS: "your initials", NAME: "your name", EMAIL: "your e-mail address" };
+const asked = (field) => !(field.type in AUTOMATIC);
+
+/** Of which document, where there are several. */
+function of(field) {
+  const index = found.documents.findIndex((each) => each.id === field.document);
+  return found.documents.length > 1 ? ` of ${found.documents[index].title || `document ${index + 1}`}` : "";
+}
+
+/** A field to be filled in, with its label. */
+function question(field, index) {
+  const box = document.createElement("div"), label = document.createElement("label"), hint = document.createElement("p");
+  const long = field.type === "TEXT" && field.lines;
+  const input = Object.assign(document.createElement(long ? "textarea" : "input"), { id: `field-${index}`, required: field.required && field.type !== "DATE" });
+  if (!long) input.type = { TEXT: "text", DATE: "date", CHECKBOX: "checkbox" }[field.type];
+  const more = { TEXT: `, room for about ${field.letters} letters`, DATE: "; the day on which you sign if you leave it empty", CHECKBOX: "" }[field.type];
+  Object.assign(hint, { id: `field-${index}-about`, className: "soft hint", textContent: `Page ${field.page}${of(field)}${input.required ? ", required" : ""}${more}` });
+  input.setAttribute("aria-describedby", hint.id);
+  input.dataset.label = field.label;
+  label.htmlFor = input.id;
+  if (field.type === "CHECKBOX") {
+    label.className = "check";
+    label.append(input, Object.assign(document.createElement("span"), { textContent: field.label }));
+    box.append(label, hint);
+  } else {
+    label.textContent = field.label;
+    box.append(label, input, hint);
+  }
+  return box;
+}
+
+/** The values by their fields' labels; what is empty was not given. */
+function values() {
+  const inputs = [...$("fields").querySelectorAll("input, textarea")];
+  const given = inputs.map((each) => [each.dataset.label, each.type === "checkbox" ? each.checked : each.value]);
+  return Object.fromEntries(given.filter(([, value]) => value !== ""));
+}
+
+function rewrite() {
+  $("statement").textContent = statement();
+  $("written").textContent = `/s/ ${$("name").value.trim() || "…"}`;
+  $("pad").hidden = !$("drawn").checked;
+}
+
+function clear() {
+  strokes = 0;
+  $("canvas").getContext("2d").clearRect(0, 0, $("canvas").width, $("canvas").height);
+}
+
+/** Where on the canvas a pointer is, in the canvas's own points. */
+function place(event) {
+  const frame = $("canvas").getBoundingClientRect(), scale = $("canvas").width / frame.width;
+  return [(event.clientX - frame.left) * scale, (event.clientY - frame.top) * scale];
+}
+
+function draw(event) {
+  const pen = $("canvas").getContext("2d");
+  if (event.type === "pointerdown") {
+    $("canvas").setPointerCapture(event.pointerId);
+    Object.assign(pen, { lineWidth: 7, lineCap: "round", lineJoin: "round", strokeStyle: "#101c4d" });
+    pen.beginPath();
+    pen.moveTo(...place(event));
+  } else if (!$("canvas").hasPointerCapture(event.pointerId)) return;
+  event.preventDefault();
+  // Slow browsers tell of several moves at once.
+  const moves = event.getCoalescedEvents?.() || [];
+  for (const each of moves.length ? moves : [event]) pen.lineTo(...place(each));
+  pen.stroke();
+  strokes += 1;
 }
 
 /** A document with its buttons; the PDF is fetched when it is asked for, since that is recorded. */
@@ -191,11 +272,18 @@ $("sign").onsubmit = async (event) => {
     $("fault").textContent = unread.length === 1 && found.documents.length === 1 ? "Please open the document before you sign it." : "Please open every document before you sign.";
     return document.querySelector(`[data-document="${unread[0].id}"]`).focus();
   }
-  const text = statement();
+  if ($("drawn").checked && !strokes) {
+    $("fault").textContent = "Please draw your signature, or choose to write it.";
+    return $("canvas").scrollIntoView({ block: "center" });
+  }
+  const text = statement(), fields = values();
+  const body = { electronic_signature_text: text };
+  if (Object.keys(fields).length) body.fields = fields;
+  if ($("drawn").checked) body.signature_blob = $("canvas").toDataURL("image/png");
   $("submit").disabled = $("refuse").disabled = true;
   $("fault").textContent = "";
   try {
-    const answer = await call(`../v1/signing_sessions/${session}/complete`, { electronic_signature_text: text }, keyFor(`sign ${text}`));
+    const answer = await call(`../v1/signing_sessions/${session}/complete`, body, keyFor(`sign ${JSON.stringify(body)}`));
     const { version, hash, recorded_at: recordedAt } = answer.acknowledgement.head;
     signed({ version, hash, recordedAt }, text);
   } catch (problem) {
@@ -226,7 +314,9 @@ $("declining").querySelector("form").onsubmit = async (event) => {
   }
 };
 
-$("name").oninput = () => { $("statement").textContent = statement(); };
+$("name").oninput = $("typed").onchange = $("drawn").onchange = rewrite;
+$("canvas").onpointerdown = $("canvas").onpointermove = draw;
+$("clear").onclick = clear;
 $("refuse").onclick = () => $("declining").showModal();
 $("stay").onclick = () => $("declining").close();
 $("again").onclick = load;

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from api.auth import UserCaller
 from api.deps import Answer, Deps, Key, Outcome
+from api.fields import VALUES_DESCRIBED, Values, filled
 from api.http import provenance, send_answer
 from api.standing import email_subject, person_of
 from api.surfaces.signing.access import Once, User, number
@@ -36,6 +37,7 @@ from api.surfaces.signing.records import (
 )
 from domain.actor import IdentityMethod
 from domain.coordination import Participate
+from domain.envelope import Envelope
 from domain.errors import SigningClosed
 from domain.personal import Subject
 from domain.signing import DocumentSigned, SignatureMethod, SignDocuments
@@ -68,6 +70,7 @@ class SignBody(Body):
     """What may be sent with a signature."""
 
     client_meta: dict[str, Any] | None = Field(None, description="What the client says of itself; kept as such.")
+    fields: Annotated[Values | None, Field(description=VALUES_DESCRIBED)] = None
 
 
 class Signed(Row):
@@ -211,6 +214,8 @@ async def sign(request: Request, caller: User, signingId: str, documentId: str, 
 async def _record(
     request: Request, caller: UserCaller, scene: "_Scene", subject: Subject, body: SignBody, key: Key | None
 ) -> Answer:
+    state = await scene.deps.ledger.state(Envelope, scene.envelope.id) if body.fields else None
+    values = () if state is None else filled(scene.deps, state, scene.own.id, body.fields or {}, subject)
     command = SignDocuments(
         participant=scene.own.id,
         documents=(scene.row.id,),
@@ -218,6 +223,7 @@ async def _record(
         attestation=None,
         image=None,
         provenance=provenance(request, scene.deps, subject, IdentityMethod.OIDC, body.client_meta),
+        values=values,
     )
 
     def render(outcome: Outcome) -> Answer:
