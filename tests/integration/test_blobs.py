@@ -12,7 +12,7 @@ import pytest
 from obstore.store import MemoryStore
 
 from infrastructure import blobs
-from infrastructure.blobs import BlobCorrupted, BlobStore
+from infrastructure.blobs import BlobCorrupted, BlobStore, BlobsUnreadable
 
 DATA = b"%PDF-1.7 contract"
 NAME = sha256(DATA).hexdigest()
@@ -118,3 +118,29 @@ def test_bytes_and_names_reach_the_disk_before_put_returns(folder: Path, monkeyp
     flushed.clear()
     asyncio.run(store(folder).put(DATA))
     assert str(path) in flushed, "another process may have put it there and not flushed it yet"
+
+
+def test_what_is_stored_is_listed_by_its_first_digits_and_strangers_are_passed_over(folder: Path) -> None:
+    kept = store(folder)
+    names = {asyncio.run(kept.put(f"paper {number}".encode())) for number in range(50)}
+    place(folder).parent.mkdir(exist_ok=True)
+    (place(folder).parent / "notes.txt").write_bytes(b"not a blob")
+    assert {blob.sha256 for number in range(256) for blob in kept.stored(f"{number:02x}")} == names
+    first = min(names)
+    (listed,) = [blob for blob in kept.stored(first[:2]) if blob.sha256 == first]
+    assert (listed.size_bytes, listed.at.tzinfo is None) == (place(folder, first).stat().st_size, False)
+
+
+def test_a_blob_that_is_listed_and_cannot_be_read_says_so(folder: Path) -> None:
+    kept = store(folder)
+    asyncio.run(kept.put(DATA))
+    kept.check(NAME)
+    place(folder).unlink()
+    with pytest.raises(BlobsUnreadable, match="it cannot be read: Object at location"):
+        kept.check(NAME)
+
+
+def test_whoever_only_looks_makes_no_store(folder: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="there is no file store at"):
+        BlobStore.existing(folder.as_uri())
+    assert not folder.exists()
