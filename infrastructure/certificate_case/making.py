@@ -35,7 +35,7 @@ from infrastructure.telling.happened import (
     happened,
     participants_of,
 )
-from infrastructure.telling.personal import Disclosed, Erased, Shown
+from infrastructure.telling.personal import MAX_SHOWN, Disclosed, Erased, Shown, spell
 from infrastructure.telling.sentences import counted, sentence
 from infrastructure.telling.wording import Wording, wording_of
 from infrastructure.vault import Opened, Reference, Vault, VaultError
@@ -43,8 +43,13 @@ from infrastructure.vault import Opened, Reference, Vault, VaultError
 #: With more entries than this, those that repeat are told by their first and last: it is about 150 pages.
 MAX_EVENTS: Final = 2_000
 
-#: A value of more characters stands in full with its signer.
+#: A value of more characters, or a name, stands in full with its signer.
 MAX_IN_EVENT: Final = 200
+MAX_NAME_IN_EVENT: Final = 80
+
+#: Of one value of each participant, or title of each document, all together: drawing has ten seconds, and a letter that cannot be
+#: drawn takes seven of those that can.
+MAX_LETTERS: Final = 50_000
 
 #: What may be recorded of a signing as often as somebody likes. All else is bounded by the size of an envelope.
 _Repeated = (
@@ -111,9 +116,15 @@ def case_from(told: Sequence[Happened], personal: Mapping[str, Shown], beside: C
     created = created_of(told)
     if created is None:
         raise ValueError("nothing tells how the envelope was created")
-    wording = wording_of(told, personal, "milliseconds")
-    # Titles may be long, so each is told once.
-    brief = replace(wording, titles={id: f"Document {number}" for number, id in enumerate(documents_of(told), 1)})
+    documents, participants = documents_of(told), participants_of(told)
+    longest = min(MAX_SHOWN, MAX_LETTERS // max(len(documents), len(participants), 1))
+    wording = wording_of(told, personal, "milliseconds", longest)
+    # What may be long is told once: titles with the documents, and names and statements with the signers.
+    brief = replace(
+        wording,
+        titles={id: f"Document {number}" for number, id in enumerate(documents, 1)},
+        names={who: spell(name, MAX_NAME_IN_EVENT) for who, name in wording.names.items()},
+    )
     streams: dict[UUID, list[Happened]] = defaultdict(list)
     for each in told:
         streams[each.entry.stream].append(each)
@@ -128,9 +139,7 @@ def case_from(told: Sequence[Happened], personal: Mapping[str, Shown], beside: C
         completed=_completed(told),
         zone=ZoneInfo(created.zone or "UTC"),
         documents=tuple(_documents(told, wording)),
-        signers=tuple(
-            signer(place, streams[who], brief, beside) for who, place in participants_of(told).items() if who in streams
-        ),
+        signers=tuple(signer(place, streams[who], brief, beside) for who, place in participants.items() if who in streams),
         events=tuple(_events(told, replace(brief, longest=MAX_IN_EVENT))),
         heads=tuple(_heads(streams, wording)),
         checkpoint=checkpoint_told(beside.checkpoint),

@@ -85,9 +85,11 @@ class Wording:
         return " ".join(parts)
 
 
-def wording_of(told: Sequence[Happened], personal: Mapping[str, Shown], fineness: Fineness = "microseconds") -> Wording:
+def wording_of(
+    told: Sequence[Happened], personal: Mapping[str, Shown], fineness: Fineness = "microseconds", longest: int = MAX_SHOWN
+) -> Wording:
     """How participants and documents are called: as they are disclosed, and by their place where that does not tell."""
-    nameless = Wording(personal, {}, {})
+    nameless = Wording(personal, {}, {}, longest=longest)
     titles = {
         id: f"Document {number}" if document.title is None else f"Document {number} ({nameless.value(document.title)})"
         for number, (id, document) in enumerate(documents_of(told).items(), 1)
@@ -107,4 +109,4 @@ def wording_of(told: Sequence[Happened], personal: Mapping[str, Shown], fineness
         for who, place in participants_of(told).items()
     }
     created = created_of(told)
-    return Wording(personal, called, titles, () if created is None else labels_of(created.fields), fineness)
+    return Wording(personal, called, titles, () if created is None else labels_of(created.fields), fineness, longest)

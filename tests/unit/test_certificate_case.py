@@ -30,6 +30,7 @@ from tests.certificate_world import (
     SEAL,
     STORIES,
     CertificateWorld,
+    Someone,
     declined_but_continued,
     erased,
     in_test_mode,
@@ -311,6 +312,17 @@ def test_as_many_as_an_envelope_may_have_are_all_told() -> None:
     assert len(case.signers) == len({signer.name for signer in case.signers}) == 100
     assert len(case.events) == len(world.told(envelope)) > 1_000
     assert len(case.heads) == 101
+
+
+def test_of_many_whose_statements_are_long_the_beginnings_stand_on_paper() -> None:
+    world = CertificateWorld()
+    envelope, whose = world.send([Someone("李" * 300 + str(number), f"p{number}@example.com") for number in range(50)])
+    for who in whose:
+        world.sign_at_browser(envelope, who, attestation="私" * 2_000)
+    case = world.case(envelope)
+    assert {signer.name for signer in case.signers} == {"李" * 300 + str(number) for number in range(50)}
+    assert all(isinstance(it := signer.adopted, Known) and it.text.endswith("私… (2,000 characters)”") for signer in case.signers)
+    assert max(len(event.detail) for event in case.events) < 1_000
 
 
 def test_what_is_repeated_without_end_is_told_by_its_first_and_last(monkeypatch: pytest.MonkeyPatch) -> None:
