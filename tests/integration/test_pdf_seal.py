@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SealWorld]:
 def sealed(world: SealWorld) -> dict[Profile, SealedPdf]:
     made = (world.seal_plain(), world.seal_stamped(), world.seal_archived())
     return {each.profile: each for each in made}
+
+
+@cache
+def an_rsa_key() -> rsa.RSAPrivateKey:
+    """Always the same: making one takes half a second."""
+    return rsa.generate_private_key(65537, 2048)
 
 
 def shortfall(made: SealedPdf) -> Obstacle | None:
@@ -100,7 +107,7 @@ def test_other_tools_notice_when_something_is_wrong(world: SealWorld, sealed: di
 @pytest.mark.parametrize("serial", [1, 128, 2**158 + 255], ids=("short", "first-bit", "long"))
 def test_a_signature_says_what_pades_wants_in_der_and_nothing_more(rsa_key: bool, serial: int) -> None:
     root = issue("Root", ca=True)
-    key: Any = rsa.generate_private_key(65537, 2048) if rsa_key else None
+    key: Any = an_rsa_key() if rsa_key else None
     holder = issue("Seal", root, purposes=(), serial=serial, key=key)
     chosen: Any = holder.key
     signed_with = (padding.PKCS1v15(), hashes.SHA256()) if rsa_key else (ec.ECDSA(hashes.SHA256()),)
@@ -227,7 +234,7 @@ def test_the_certificate_for_development_is_made_once_and_says_so(tmp_path: Path
 def test_a_pkcs12_file_seals_with_the_certificates_on_the_way(world: SealWorld, tmp_path: Path) -> None:
     root, stray = issue("Root", ca=True), issue("Stray", ca=True)
     between = issue("Between", root, ca=True)
-    key = rsa.generate_private_key(65537, 2048)
+    key = an_rsa_key()
     holder = issue("Seal", between, purposes=(), key=key)  # type: ignore[arg-type]
     others = [stray.certificate, root.certificate, between.certificate]
     file = tmp_path / "seal.p12"
