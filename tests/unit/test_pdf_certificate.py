@@ -239,3 +239,10 @@ def test_the_same_case_gives_the_same_bytes_with_its_own_date() -> None:
         ]
         assert fonts
         assert all("/FontFile2" in font for font in fonts)
+
+
+def test_a_certificate_of_the_test_mode_says_so_on_each_page() -> None:
+    found = pages(certificate(replace(case(20), test=True)))
+    assert all("Test, without effect" in page for page in found)
+    assert found[0].count("Test, without effect") == 2
+    assert not any("Test, without effect" in page for page in pages(certificate(case(20))))
