@@ -1,0 +1,70 @@
+"""The normalised forms of files: kept once, found again, and made anew where they are lost."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from domain.placement import PageSize
+from infrastructure.blobs import BlobStore
+from infrastructure.database import DatabaseUrls, async_pool, connect
+from infrastructure.normalised import Normalised, NormalisedFiles
+from infrastructure.pdf import PdfLimits, UnusablePdf
+from tests.hostile_pdfs import file
+
+Work = Callable[[NormalisedFiles, BlobStore], Awaitable[None]]
+LIMITS = PdfLimits()
+
+
+def run(database: DatabaseUrls, folder: Path, work: Work) -> None:
+    async def inside() -> None:
+        blobs = BlobStore.at(folder.as_uri())
+        async with async_pool(database.service) as pool:
+            await work(NormalisedFiles(pool, blobs), blobs)
+
+    asyncio.run(inside())
+
+
+def test_both_forms_are_kept_and_found_again(database: DatabaseUrls, tmp_path: Path) -> None:
+    async def work(files: NormalisedFiles, blobs: BlobStore) -> None:
+        data = file({})
+        accepted = await files.inspect(data, LIMITS)
+        assert accepted.file.sha256 == sha256(data).hexdigest()
+        assert accepted.file.normalised_sha256 == accepted.normalised_sha256
+        assert await files.of(accepted.sha256) is None
+        assert not await blobs.exists(accepted.sha256), "to inspect is not to keep"
+        await files.keep(accepted)
+        assert await files.of(accepted.sha256) == Normalised(accepted.normalised_sha256, (PageSize(400_000, 600_000),))
+        assert await blobs.get(accepted.sha256) == data
+        assert await blobs.get(accepted.normalised_sha256) == accepted.normalised
+        await files.keep(accepted)  # the same upload again
+
+    run(database, tmp_path, work)
+
+
+def test_what_is_lost_or_was_never_made_is_made_from_the_file(database: DatabaseUrls, tmp_path: Path) -> None:
+    async def work(files: NormalisedFiles, blobs: BlobStore) -> None:
+        stored_before = await blobs.put(file({}))
+        made = await files.of(stored_before)
+        assert made is not None
+        name = made.sha256
+        (tmp_path / "sha256" / name[:2] / name[2:]).unlink()
+        assert await files.of(stored_before) == made
+        assert await blobs.exists(name)
+        with connect(database.owner) as connection:
+            connection.execute("DELETE FROM normalised_files")
+        assert await files.of(stored_before) == made
+
+    run(database, tmp_path, work)
+
+
+def test_a_file_that_would_not_be_accepted_today_says_why(database: DatabaseUrls, tmp_path: Path) -> None:
+    async def work(files: NormalisedFiles, blobs: BlobStore) -> None:
+        stored_before = await blobs.put(file({6: b"<< /S /JavaScript /JS (1) >>"}))
+        with pytest.raises(UnusablePdf) as caught:
+            await files.of(stored_before)
+        assert caught.value.code == "javascript"
+
+    run(database, tmp_path, work)
