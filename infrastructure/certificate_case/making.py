@@ -49,7 +49,7 @@ MAX_NAME_IN_EVENT: Final = 80
 
 #: Of one value of each participant, or title of each document, all together: drawing has ten seconds, and a letter that cannot be
 #: drawn takes seven of those that can.
-MAX_LETTERS: Final = 50_000
+MAX_LETTERS: Final = 20_000
 
 #: What may be recorded of a signing as often as somebody likes. All else is bounded by the size of an envelope.
 _Repeated = (
