@@ -77,8 +77,8 @@ async def show(request: Request, id: Annotated[str, Path(description=DESCRIPTION
     """
     deps, found = deps_of(request), await visible(request, id)
     withhold, documents = _read(request)
-    sees = await sees(deps, await anyone(request), found)
-    asked = replace(Asked.about(found), sees=sees, withhold=withhold, documents=documents)
+    part = await sees(deps, await anyone(request), found)
+    asked = replace(Asked.about(found), sees=part, withhold=withhold, documents=documents)
     try:
         bundle = await make_bundle(deps, asked)
     except NotSealed as err:
