@@ -1,5 +1,6 @@
 """From the entries of an envelope and of its signings to the case that its certificate is drawn from."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -78,7 +79,7 @@ async def happened_of(reads: Reads, envelope: UUID) -> tuple[Happened, ...]:
 async def _entries(reads: Reads, streams: Sequence[UUID]) -> tuple[Happened, ...]:
     async with reads.connection() as connection:
         rows = await (await connection.execute(_ENTRIES, [list(streams)], binary=True)).fetchall()
-    return tuple(happened(*row) for row in rows)
+    return await asyncio.to_thread(lambda: tuple(happened(*row) for row in rows))
 
 
 def paper_for(page: PageSize) -> Paper:
@@ -92,7 +93,7 @@ async def case_of(vault: Vault, told: Sequence[Happened], beside: Circumstances)
     The first of them creates the envelope, else ValueError. Raises VaultError for a disclosure that is not what the log commits to.
     """
     opened = await vault.open_entries({each.entry.stream for each in told})
-    return case_from(told, dict(_personal(told, opened, beside.erasures)), beside)
+    return await asyncio.to_thread(lambda: case_from(told, dict(_personal(told, opened, beside.erasures)), beside))
 
 
 def _personal(
