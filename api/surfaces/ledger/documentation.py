@@ -98,6 +98,8 @@ def _finish(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
             answer["content"] = {MEDIA_TYPE: answer["content"]["application/json"]}
     for content in operation.get("requestBody", {}).get("content", {}).values():
         schema = content["schema"]
+        if "title" not in schema:
+            continue  # a file
         schemas.update(schema.pop("$defs", {}))
         schemas[schema["title"]] = schema
         content["schema"] = {"$ref": f"#/components/schemas/{schema['title']}"}
