@@ -9,7 +9,7 @@ from reportlab.pdfgen.canvas import Canvas
 from domain.placement import Box, PageSize
 from infrastructure.pdf_drawing import lettering
 from infrastructure.pdf_drawing.blocks import Content, DrawingRefused, Fault, Foot, Initialled, Signed, Ticked, Written
-from infrastructure.pdf_drawing.drawn_image import put_image, read_drawn_image
+from infrastructure.pdf_drawing.drawn_image import put_image
 from infrastructure.pdf_drawing.fitting import LEAST_TEXT, MOST_TEXT, inset, written
 from infrastructure.pdf_drawing.lettering import Face, Fitted
 from infrastructure.pdf_drawing.paper import GREY, TEST, WARNING, Colour
@@ -82,7 +82,7 @@ class Area:
         room = self.height - low
         if drawn is not None:
             corner = self.left + self.inset, self.bottom + low
-            put_image(self.canvas, read_drawn_image(drawn), corner, (self.width - 2 * self.inset, room))
+            put_image(self.canvas, drawn, corner, (self.width - 2 * self.inset, room))
             return
         slope = min(_SLOPE, self.width / 4)
         text = lettering.drawable(name, Face.HAND)

@@ -14,7 +14,6 @@ from reportlab.pdfgen.canvas import Canvas
 
 from infrastructure.pdf_drawing import lettering
 from infrastructure.pdf_drawing.case import Absent, Case, CaseEvent, Known, Paper, Signer, Timed, Told
-from infrastructure.pdf_drawing.drawn_image import read_drawn_image
 from infrastructure.pdf_drawing.lettering import Face
 from infrastructure.pdf_drawing.paper import (
     ACCENT,
@@ -163,7 +162,7 @@ def _signer(signer: Signer, across: float, case: Case) -> Rows:
         right += gap(3) + beside(
             [
                 (0, text("As drawn", _LABEL, _NARROW_LABEL_WIDTH)),
-                (_NARROW_LABEL_WIDTH, image(read_drawn_image(signer.drawn), *_SIGNATURE)),
+                (_NARROW_LABEL_WIDTH, image(signer.drawn, *_SIGNATURE)),
             ]
         )
     name = text(signer.name, _NAME, across, (f"{signer.role}  ·  {signer.outcome}" if signer.role else signer.outcome, _LABEL))

@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from typing import Final, cast
 
@@ -18,6 +19,10 @@ from infrastructure.pdf_drawing.image_refusal import MAX_BYTES, MAX_PIXELS, Imag
 
 #: On white paper, the difference of the darkest and the lightest point (of 255) that a person still sees.
 _SEEN: Final = 24
+
+
+#: 600 to an inch.
+_DOTS_PER_POINT: Final = 600 / 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +66,23 @@ def read_drawn_image(data: bytes) -> DrawnImage:
     return DrawnImage(upright.width, upright.height, upright.tobytes())
 
 
-def put_image(canvas: Canvas, image: DrawnImage, corner: tuple[float, float], room: tuple[float, float]) -> None:
-    """An image as large as fits `room` points above and right of `corner`, its proportions kept, at the left and bottom."""
-    scale = min(room[0] / image.width, room[1] / image.height)
-    picture = ImageReader(Image.frombytes("RGBA", (image.width, image.height), image.rgba))
-    canvas.drawImage(picture, *corner, width=image.width * scale, height=image.height * scale, mask="auto")
+def put_image(canvas: Canvas, drawn: bytes, corner: tuple[float, float], room: tuple[float, float]) -> None:
+    """An image as large as fits `room` points above and right of `corner`, its proportions kept, at the left and bottom.
+
+    Raises ImageRefused.
+    """
+    picture, size = _picture(drawn, room)
+    scale = min(room[0] / size[0], room[1] / size[1])
+    canvas.drawImage(picture, *corner, width=size[0] * scale, height=size[1] * scale, mask="auto")
+
+
+@lru_cache(32)
+def _picture(drawn: bytes, room: tuple[float, float]) -> tuple[ImageReader, tuple[int, int]]:
+    """The picture with no more dots than print shows, and the size that it had: one is often put on many pages."""
+    image = read_drawn_image(drawn)
+    picture = Image.frombytes("RGBA", (image.width, image.height), image.rgba)
+    scale = min(room[0] / image.width, room[1] / image.height) * _DOTS_PER_POINT
+    if scale < 1:
+        dots = max(round(image.width * scale), 1), max(round(image.height * scale), 1)
+        picture = picture.resize(dots, Image.Resampling.LANCZOS)
+    return ImageReader(picture), (image.width, image.height)

@@ -9,7 +9,7 @@ import segno
 from reportlab.pdfgen.canvas import Canvas
 
 from infrastructure.pdf_drawing import lettering
-from infrastructure.pdf_drawing.drawn_image import DrawnImage, put_image
+from infrastructure.pdf_drawing.drawn_image import put_image
 from infrastructure.pdf_drawing.lettering import Face
 
 Colour = tuple[float, float, float]
@@ -114,8 +114,8 @@ def beside(columns: Sequence[tuple[float, Rows]]) -> Rows:
     return (Row(max(height(rows) for _, rows in columns), paint),)
 
 
-def image(drawn: DrawnImage, across: float, down: float) -> Rows:
-    """A drawn signature."""
+def image(drawn: bytes, across: float, down: float) -> Rows:
+    """A drawn signature; painting it raises ImageRefused."""
     return (Row(down, lambda canvas, left, top: put_image(canvas, drawn, (left, top - down), (across, down))),)
 
 

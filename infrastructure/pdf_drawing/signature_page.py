@@ -8,7 +8,6 @@ from reportlab.pdfgen.canvas import Canvas
 from infrastructure.pdf_drawing import lettering
 from infrastructure.pdf_drawing.area import INK, MOST_HAND
 from infrastructure.pdf_drawing.blocks import SignatureEntry, SignaturePage
-from infrastructure.pdf_drawing.drawn_image import read_drawn_image
 from infrastructure.pdf_drawing.lettering import Face
 from infrastructure.pdf_drawing.paper import ACCENT, GREY, Rows, Sheets, Style, gap, image, rule, text
 
@@ -55,7 +54,7 @@ def _entry(entry: SignatureEntry, across: float) -> Rows:
 def _mark(entry: SignatureEntry, across: float) -> Rows:
     """What was drawn, or `/s/` and the name, in one line if a size allows that and in as many as it needs otherwise."""
     if entry.drawn is not None:
-        return image(read_drawn_image(entry.drawn), min(_DRAWN[0], across), _DRAWN[1])
+        return image(entry.drawn, min(_DRAWN[0], across), _DRAWN[1])
     words = lettering.drawable(f"/s/ {entry.name}", Face.HAND)
     one_line = lettering.fit(words, Face.HAND, across, lettering.height(1, MOST_HAND), MOST_HAND, _LEAST_HAND)
     size = one_line.size if one_line and len(one_line.lines) == 1 else _LEAST_HAND

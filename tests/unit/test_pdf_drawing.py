@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
+from time import process_time
 from typing import Any, Final
 
 import pikepdf
@@ -363,3 +364,14 @@ def test_a_drawn_signature_keeps_its_proportions() -> None:
     tall = drawing(size=(50, 200))
     left, top, right, bottom = ink(shown(execute(document(), [block(Initialled("", tall), across=60, down=40)])))
     assert 0.2 <= (right - left) / (bottom - top) <= 0.3
+
+
+def test_a_large_image_on_many_pages_costs_little() -> None:
+    """Initials stand on every page; a picture of four megapixels is unpacked once, and kept as fine as print shows it."""
+    large = drawing(size=(2000, 2000))
+    began = process_time()
+    executed = execute(document(pages=60), [block(Initialled("A", large), page=page) for page in range(1, 61)])
+    assert process_time() - began < 5
+    assert len(executed) < 100_000
+    found = ink(shown(executed, 60))
+    assert 27 <= found[3] - found[1] <= 31
