@@ -19,12 +19,14 @@ from typer.testing import CliRunner, Result
 
 from api.cli_evidence import app
 from domain.actor import Actor, ActorKind, Mode
-from domain.envelope import CopyRecipient, Envelope, OrderMode
+from domain.coordination import RecordCertified, RecordExecuted, RecordRenewed
+from domain.envelope import CertificateIssued, CopyRecipient, DocumentExecuted, Envelope, OrderMode, SealRenewed
 from domain.faults import Verdict
 from domain.findings import Check
 from domain.ids import ProcessId, typed_id
 from domain.personal import Subject, SubjectKind, person
 from domain.policy import NONE, Log, Policy, format_policy
+from domain.seal import Obstacle, Profile, Seal
 from domain.signing import DocumentReference
 from infrastructure.database import DatabaseUrls
 from infrastructure.evidence import Judgement, Trust, verify
@@ -313,6 +315,46 @@ def test_a_pdf_that_was_altered_is_not_given_out_and_one_that_is_gone_is_named(w
         stored.write_bytes(whole)
     assert estate.judge(raw).verdict is Verdict.INDETERMINATE
     assert "not stored any more" in members(raw)["report.txt"].decode()
+
+
+def executed(estate: Estate) -> list[str]:
+    """Executes the envelope, certifies it, and renews the seal of its document: the files' SHA-256 in that order."""
+    world, envelope = estate.world, estate.envelope
+    state = world.run(world.deps.ledger.state(Envelope, envelope))
+    assert state is not None
+    (document,) = state.documents
+    bodies = [pdf(pages) + str(envelope).encode() for pages in (1, 2)]
+    sealed = [body + b"seal" for body in bodies]
+    (file, certificate, renewed) = [world.run(world.deps.blobs.put(raw)) for raw in (*sealed, sealed[0] + b"time stamp")]
+    about = [(sha256(body).hexdigest(), len(body)) for body in bodies]
+    seal = Seal(Profile.B_B, Obstacle.NO_AUTHORITY, "ab" * 32)
+    hash, size = about[0]
+    handle(world, RecordExecuted(envelope, DocumentExecuted(document.id, hash, file, size, None, seal)))
+    handle(world, RecordCertified(envelope, CertificateIssued(certificate, *about[1], seal)))
+    handle(world, RecordRenewed(envelope, SealRenewed(document.id, file, renewed, world.clock.now())))
+    return [file, certificate, renewed]
+
+
+def test_executed_files_are_there_in_their_last_form_and_begin_as_was_recorded(world: World) -> None:
+    estate = signed(world.tenant())
+    before = {name for name in members(estate.bundle()) if name.startswith("documents/")}
+    file, certificate, renewed = executed(estate)
+    raw = estate.bundle()
+    judged = estate.judge(raw)
+    assert judged.verdict is Verdict.VALID
+    assert any("the seals in the PDFs" in absent for absent in judged.absent)
+    found = members(raw)
+    made = {f"documents/{name}.pdf" for name in (certificate, renewed)}
+    assert {name for name in found if name.startswith("documents/")} == before | made
+    report = " ".join(found["report.txt"].decode().split())
+    assert report.count("sealed as PAdES B-B; not higher, since no time-stamping authority is configured") == 3
+    assert f"SHA-256: {file} Where it is: not here: the form after it begins with it" in report
+    # The certificate is about all signers, so it is not one signer's.
+    own = estate.judge(estate.bundle(None, estate.signer(1)))
+    assert (own.verdict, own.counts["documents"], own.counts["documentsWithheld"]) == (Verdict.VALID, 2, 1)
+    lost = world.deps.settings.data / "blobs" / "sha256" / renewed[:2] / renewed[2:]
+    lost.unlink()
+    assert {it.check: it.verdict for it in estate.judge(estate.bundle()).findings}[Check.FILES] is Verdict.INDETERMINATE
 
 
 def test_an_operator_takes_the_same_bytes_away_at_a_terminal(estate: Estate, tmp_path: Path) -> None:
