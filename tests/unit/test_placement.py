@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.placement import Box, PageSize, PlacementError, box_of_percentages
+from domain.field import SIZES
+from domain.placement import Box, PageSize, PlacementError, box_at_text, box_of_percentages
 
 A4 = PageSize(595_276, 841_890)
 
@@ -72,3 +73,44 @@ def test_every_box_lies_on_its_page_and_ends_where_the_next_begins(
 def test_a_box_that_leaves_the_page_is_not_on_it(changed: Box) -> None:
     assert Box(0, 0, 10, 20).on(PageSize(10, 20))
     assert not changed.on(PageSize(10, 20))
+
+
+pages = st.builds(PageSize, st.integers(36_000, 14_400_000), st.integers(36_000, 14_400_000))
+lengths = st.integers(1, 14_400_000)
+usual_sizes = st.sampled_from(sorted(SIZES.values()))
+
+
+@given(pages, percent, percent, percent, percent)
+def test_a_box_in_percent_is_that_share_of_its_page_to_a_thousandth_of_a_point(
+    page: PageSize, x: Decimal, y: Decimal, width: Decimal, height: Decimal
+) -> None:
+    try:
+        made = box_of_percentages(page, x, y, width, height)
+    except PlacementError:
+        return
+    shares = (
+        (x, page.width_millipoints),
+        (y, page.height_millipoints),
+        (width, page.width_millipoints),
+        (height, page.height_millipoints),
+    )
+    found = (made.x_millipoints, made.y_millipoints, made.width_millipoints, made.height_millipoints)
+    assert all(abs(length - share * whole / 100) <= 1 for length, (share, whole) in zip(found, shares, strict=True))
+
+
+@given(pages, st.data(), usual_sizes)
+def test_a_field_of_usual_size_at_a_text_of_the_page_never_leaves_it(
+    page: PageSize, data: st.DataObject, usual: tuple[int, int]
+) -> None:
+    corner = data.draw(st.integers(0, page.width_millipoints)), data.draw(st.integers(0, page.height_millipoints))
+    made = box_at_text(page, corner, (None, None), usual)
+    assert made.on(page)
+    assert made.x_millipoints <= corner[0]
+    assert made.y_millipoints <= corner[1]
+
+
+@given(pages, st.integers(), st.integers(), lengths, lengths, usual_sizes)
+def test_what_was_asked_for_at_a_text_is_taken_as_it_was_asked(
+    page: PageSize, x: int, y: int, width: int, height: int, usual: tuple[int, int]
+) -> None:
+    assert box_at_text(page, (x, y), (width, height), usual) == Box(x, y, width, height)

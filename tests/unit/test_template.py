@@ -6,7 +6,9 @@ import pytest
 
 from domain.actor import Mode
 from domain.errors import (
+    Conflict,
     DuplicateField,
+    FieldLeavesPage,
     FieldMisplaced,
     FieldOutsideDocument,
     LastTemplateVersion,
@@ -17,7 +19,7 @@ from domain.errors import (
     TemplateVersionNotFound,
     TooManyFields,
 )
-from domain.placement import MAX_MILLIPOINTS
+from domain.placement import MAX_MILLIPOINTS, Box, PageSize
 from domain.template import (
     MAX_FIELDS,
     AddVersion,
@@ -30,6 +32,7 @@ from domain.template import (
     FieldsDefined,
     FieldType,
     FileStored,
+    Looked,
     ReviseTemplate,
     StoredFile,
     StoreFile,
@@ -282,3 +285,37 @@ IMPOSSIBLE: dict[str, tuple[Given[TemplateCommand, Template, TemplateFact], Temp
 def test_a_history_that_no_decision_leads_to_is_impossible(case: str) -> None:
     start, fact = IMPOSSIBLE[case]
     start.cannot_be(fact)
+
+
+LETTER = (PageSize(612_000, 792_000), PageSize(792_000, 612_000))
+LOOKED = Looked(1, FILE.sha256, LETTER)
+
+
+def test_a_field_stands_where_all_of_its_place_was_given_in_the_usual_size_if_none_was() -> None:
+    assert field("a").box == Box(10_000, 20_000, 200_000, 30_000)
+    assert replace(field("a"), width_millipoints=7).box == Box(10_000, 20_000, 7, 30_000)
+    assert replace(field("a"), page=None).box is None
+    assert replace(field("a"), x_millipoints=None).box is None
+    assert replace(field("a"), y_millipoints=None).box is None
+
+
+def test_fields_lie_on_the_pages_that_they_were_placed_by() -> None:
+    far = replace(field("far"), x_millipoints=412_001)
+    refusal = with_file.refuses(DefineFields(ID, (far,), LOOKED), FieldLeavesPage)
+    assert (refusal.name, refusal.page) == ("far", 1)
+    for fits in (replace(far, x_millipoints=412_000), replace(far, page=2), replace(far, page=None)):
+        assert with_file.when(DefineFields(ID, (fits,), LOOKED)) == (FieldsDefined(1, (fits,)),)
+
+
+@pytest.mark.parametrize(
+    "looked", [Looked(1, None, ()), Looked(1, OTHER.sha256, LETTER), Looked(2, FILE.sha256, LETTER)], ids=repr
+)
+def test_a_version_or_a_pdf_that_came_after_the_look_is_a_conflict(looked: Looked) -> None:
+    with_file.refuses(DefineFields(ID, (field("a"),), looked), Conflict)
+
+
+def test_a_pdf_needs_room_for_the_fields_that_wait_for_it() -> None:
+    waiting = template.given(FieldsDefined(1, (replace(field("far"), x_millipoints=500_000),)))
+    assert waiting.refuses(StoreFile(ID, 1, FILE, LETTER), FieldLeavesPage).name == "far"
+    wide = (PageSize(700_000, 60_000),)
+    assert waiting.when(StoreFile(ID, 1, FILE, wide)) == (FileStored(1, FILE),)

@@ -205,6 +205,7 @@ function place(event) {
 function draw(event) {
   const pen = $("canvas").getContext("2d");
   if (event.type === "pointerdown") {
+    $("fault").textContent = "";
     $("canvas").setPointerCapture(event.pointerId);
     Object.assign(pen, { lineWidth: 7, lineCap: "round", lineJoin: "round", strokeStyle: "#101c4d" });
     pen.beginPath();

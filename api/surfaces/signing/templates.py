@@ -47,6 +47,10 @@ class TemplateFieldRecord(Row):
     page: int | None
     x: float | None
     y: float | None
+    width: float | None
+    height: float | None
+    participant: int | None = Field(description="A place among the participants of what is made from it, counted from 1.")
+    required: bool | None
 
 
 class TemplateRecord(Row):
@@ -117,6 +121,10 @@ def template_record(row: VersionRow, location: int | None, values: Values) -> Te
                 page=field.page,
                 x=_points(field.x_millipoints),
                 y=_points(field.y_millipoints),
+                width=_points(field.width_millipoints),
+                height=_points(field.height_millipoints),
+                participant=field.participant,
+                required=field.required,
             )
             for field in row.fields
         ],
