@@ -21,7 +21,7 @@ from domain.personal import person
 from domain.signing import DocumentReference, FieldValue, SignatureMethod, SignDocuments
 from infrastructure.execution import ExecutionRow, Executions, ExecutionStatus, Executor, Making
 from infrastructure.following import Follower
-from infrastructure.log_keys import open_log_keys
+from infrastructure.log_keys import open_log_keys, record_keys
 from infrastructure.pdf import PdfLimits
 from infrastructure.retries import Retry
 from infrastructure.sealer import NAME as SEALER
@@ -166,6 +166,7 @@ async def executing(run: Running, *, lanes: int = 2, **options: Any) -> AsyncIte
 async def sealing(run: Running) -> AsyncIterator[None]:
     """Signs checkpoints while the block runs."""
     keys = await asyncio.to_thread(open_log_keys, run.deps.settings, run.urls, ORIGIN)
+    await record_keys(run.deps.ledger, keys)
     sealer = Sealer(keys, run.deps.settings.data, run.clock, checkpoint_seconds=0.1)
     follower = Follower(run.urls.service, SEALER, sealer.step, run.listener, poll_seconds=0.1)
     follower.start()
