@@ -42,13 +42,15 @@ def test_a_damaged_render_makes_no_request_and_is_told_without_its_content(own_w
     with projecting(own_world.database):
         own = project(own_world)
         render = own.render()
-        (stored,) = [path for path in tmp_path.rglob("sha256/*/*") if path.is_file()]
-        stored.chmod(0o600)
-        stored.write_bytes(b"%PDF-1.7 altered")
+        forms = [path for path in tmp_path.rglob("sha256/*/*") if path.is_file()]
+        for stored in forms:
+            stored.chmod(0o600)
+            stored.write_bytes(b"%PDF-1.7 altered")
         before = own_world.head()
         answered = own.create(render)
         assert (answered.status, answered.code) == (500, "internal")
-        stored.unlink()
+        for stored in forms:
+            stored.unlink()
         assert (own.create(render).status, own_world.head()) == (500, before)
 
 
