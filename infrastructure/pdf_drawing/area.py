@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC
+from functools import lru_cache
 from typing import Final, assert_never
 
 from reportlab.pdfgen.canvas import Canvas
@@ -139,6 +140,7 @@ def put_foot(canvas: Canvas, page: PageSize, taken: Sequence[Box], foot: Foot) -
         _foot_text(canvas, _foot_line(foot, width - side - left), Face.PLAIN, GREY, (left, baseline))
 
 
+@lru_cache(16)  # most pages are as wide as the one before
 def _foot_line(foot: Foot, across: float) -> Fitted:
     at = f"{foot.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     texts = [f"Process {foot.process}  ·  head {head}  ·  {at}" for head in (foot.head, f"{foot.head[:_SHORT_HEAD]}…")]

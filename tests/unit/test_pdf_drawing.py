@@ -300,7 +300,11 @@ def test_what_cannot_be_drawn_is_refused_and_said(bad: Block, fault: Fault) -> N
     assert refusal(GOOD, bad) == (fault, 1)
 
 
-@pytest.mark.parametrize("data", [b"", b"%PDF-1.7\n", document(MediaBox=[0, 0, 0, 0]), document(UserUnit=2)])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"%PDF-1.7\n", document(MediaBox=[0, 0, 0, 0]), document(UserUnit=2)],
+    ids=["nothing", "a header", "a page of no size", "another unit"],
+)
 def test_a_file_that_cannot_be_drawn_on_is_refused(data: bytes) -> None:
     assert refusal(data=data) == (Fault.UNREADABLE, None)
 
