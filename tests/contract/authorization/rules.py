@@ -305,6 +305,8 @@ LEDGER: Mapping[tuple[str, str, str], Rule] = {
     ("ledger", "get", "/v1/executions/{id}"): Rule(Who.ANYONE, {"id": "document"}),
     ("ledger", "get", "/v1/ledger/heads/{id}"): Rule(Who.ANYONE, {"id": "document"}),
     ("ledger", "get", "/v1/ledger/head"): Rule(Who.ANYONE),
+    # Whoever holds a file may ask, as the log is public; nothing else opens the answer.
+    ("ledger", "post", "/v1/verifications"): Rule(Who.NOBODY, content=b"%PDF-"),
     # The log is public by default: it holds no personal data, and nothing but the operator's settings closes it.
     ("ledger", "get", "/v1/ledger/checkpoint"): Rule(Who.NOBODY),
     ("ledger", "get", "/v1/ledger/entries"): Rule(Who.NOBODY),
