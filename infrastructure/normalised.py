@@ -21,6 +21,9 @@ _KEEP: Final = (
     " ON CONFLICT (sha256) DO UPDATE SET normalised_sha256 = EXCLUDED.normalised_sha256, sizes = EXCLUDED.sizes"
 )
 
+#: As many as no accepted PDF has: each would be an object of it.
+_ANY_PAGES: Final = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -81,7 +84,7 @@ class NormalisedFiles:
         if data is None:
             return None
         # It was accepted by the limits of its time.
-        accepted = await self.inspect(data, PdfLimits(bytes=len(data)))
+        accepted = await self.inspect(data, PdfLimits(bytes=len(data), pages=_ANY_PAGES))
         await self._keep(accepted)
         return Normalised(accepted.normalised_sha256, accepted.sizes)
 

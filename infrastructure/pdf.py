@@ -24,7 +24,7 @@ MAX_WANTED_LENGTH: Final = 255
 #: The child's line: 10,000 places and the sizes of all pages, at most 64 bytes each. More would not be its own words.
 _MAX_LINE_BYTES: Final = 1024 * 1024
 
-#: What a normalised file may have over the original's size, or over the double of a small one.
+#: What a normalised file may have over the original's size.
 _MOST_GROWTH: Final = 1024 * 1024
 
 #: 14,400 points, the largest page that the child lets pass.
@@ -109,7 +109,7 @@ class TextPlaces:
 
 async def inspect_pdf(data: bytes, limits: PdfLimits) -> PdfFacts:
     """Looks into `data` and normalises it; raises UnusablePdf with the reason."""
-    most_bytes = min(2 * len(data), limits.bytes) + _MOST_GROWTH
+    most_bytes = len(data) + _MOST_GROWTH
     answer, normalised = await _look({"task": "inspect", "most_bytes": most_bytes}, data, limits, most_bytes)
     try:
         sizes = _sizes(answer, limits.pages)
