@@ -43,8 +43,10 @@ async def main(owner: str, service: str, folder: str, envelope: str, point: str)
         pass
 
     async with running(DatabaseUrls(owner, service), Path(folder)) as run:
-        ending = {"blobs": Ending(run.deps.blobs, "put")} if point == "put" else {"ledger": Ending(run.deps.ledger, "handle")}
-        await executor(run, **ending).execute_by_hand(UUID(envelope), go_on)
+        parts: dict[str, Any] = {"blobs": Ending(run.deps.blobs, "put")}
+        if point == "record":
+            parts = {"ledger": Ending(run.deps.ledger, "handle")}
+        await executor(run, **parts).execute_by_hand(UUID(envelope), go_on)
 
 
 if __name__ == "__main__":

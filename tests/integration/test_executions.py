@@ -290,7 +290,8 @@ async def test_what_may_pass_is_tried_again_and_each_document_is_executed_once(d
         ):
             packet = await completed(run, ANA)
             failing = Failing(getattr(run.deps, part), method, err, times=1, after=after)
-            async with executing(run, **{part: failing}):
+            exchanged: dict[str, Any] = {part: failing}
+            async with executing(run, **exchanged):
                 row = await reached(run, packet.id, lambda row: row.troubled)
                 assert (row.status, row.attempts, row.reason) == (ExecutionStatus.WAITING, 1, reason)
                 assert "Ana" not in (row.sentence or "")
