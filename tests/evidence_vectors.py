@@ -20,6 +20,7 @@ from domain.findings import Check, whole
 from domain.note import Note, format_note, parse_note, sign_text
 from domain.personal import Subject, SubjectKind, conceal
 from domain.receipt import format_receipt
+from domain.signing import FieldsFilled
 from infrastructure.bundle_format import Content
 from infrastructure.bundle_lines import Disclosed
 from tests.architecture.source import ROOT
@@ -118,6 +119,15 @@ def drafted() -> Content:
     return world.bundle(envelope, stamped={len(world.rows): world.now})
 
 
+def filled() -> Content:
+    """Each participant has filled in a field, and the envelope has a time zone."""
+    world = EvidenceWorld()
+    envelope, participants = world.completed(zone="America/Lima", fields=True)
+    assert any(row.type == FieldsFilled.TYPE for row in world.rows if row.stream == participants[0])
+    world.record_heads()
+    return world.bundle(envelope, stamped={len(world.rows): world.now})
+
+
 def first_version() -> Content:
     """The entries as the first version of the software stored them."""
     rows = as_first_stored(WORLD.rows, ENVELOPE, FIRST, SECOND)
@@ -139,6 +149,8 @@ GOOD: dict[str, tuple[Callable[[], Content], Found]] = {
     "values-hard-to-spell": (other_values, {}),
     "two-keys-of-the-log": (two_keys, {}),
     "drafted-piece-by-piece": (drafted, {}),
+    "fields-filled-in": (filled, {}),
+    "all-forms-of-renewed-files": (partial(SCENE.content, all_forms=True), {}),
     "stored-by-the-first-version": (first_version, {}),
     "declined": (continued_otherwise().content, {}),
     "still-open": (partial(OPEN.content, earlier=()), {}),

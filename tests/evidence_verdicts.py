@@ -27,7 +27,7 @@ def judge(raw: bytes, reader: Reader, receipts: Sequence[ReceiptText] = ()) -> J
 
 
 def verdicts(raw: bytes, reader: Reader) -> Verdicts:
-    return {finding.check: finding.verdict for finding in judge(raw, reader).findings}
+    return {Check(finding.check): finding.verdict for finding in judge(raw, reader).findings}
 
 
 def second_verdicts(raw: bytes, reader: Reader) -> Verdicts:

@@ -19,13 +19,15 @@ from domain.actor import AddressSource, IdentityMethod, Mode, Provenance
 from domain.canonical import Json
 from domain.coordination import AddDocument, AddParticipant, CreateEnvelope, PackageCommand, Participate
 from domain.entry import NO_PREVIOUS, Entry, decode, encode, leaf_hash
-from domain.envelope import CopyRecipient, Document, Envelope, EnvelopeCreated, OnParticipantFail, OrderMode, Slot
+from domain.envelope import CopyRecipient, Document, Envelope, EnvelopeCreated, OnParticipantFail, OrderMode, PlacedField, Slot
 from domain.envelope import evolve as evolve_envelope
+from domain.field import FieldType
 from domain.personal import Personal, Subject, SubjectKind, conceal
 from domain.signing import (
     Channel,
     DeclineSigning,
     DocumentReference,
+    FieldValue,
     GiveConsent,
     Invitation,
     OpenSession,
@@ -167,8 +169,10 @@ class RecordedLog:
         order: OrderMode = OrderMode.SEQUENTIAL,
         on_fail: OnParticipantFail = OnParticipantFail.CANCEL_FLOW,
         deadline: timedelta | None = timedelta(days=14),
+        zone: str | None = None,
+        fields: bool = False,
     ) -> tuple[UUID, tuple[UUID, ...]]:
-        """Creates and sends an envelope; answers its id and its participants'."""
+        """Creates and sends an envelope; answers its id and its participants'. With `fields`, each has a text to fill in."""
         envelope = self.uuid()
         papers = tuple(
             Document(self.uuid(), self.paper(), 3, self.personal("Contrato", SubjectKind.ENVELOPE, str(envelope)))
@@ -189,6 +193,11 @@ class RecordedLog:
             subject=self.personal("Firma, por favor", SubjectKind.ENVELOPE, str(envelope)),
             message=None,
             metadata=None,
+            zone=zone,
+            fields=tuple(
+                PlacedField(who, papers[0].id, FieldType.TEXT, 1, 72_000, 72_000 * number, 160_000, 18_000, required=True)
+                for number, who in enumerate(whose if fields else (), 1)
+            ),
         )
         processes = {
             who: ProcessCreated(
@@ -272,7 +281,7 @@ class RecordedLog:
         return Provenance(IdentityMethod.OIDC, self.personal("203.0.113.9"), AddressSource.SOCKET, self.personal("Mozilla/5.0"))
 
     def sign(self, envelope: UUID, who: UUID) -> None:
-        """Views a document, passes a one-time code, consents and signs the whole slot."""
+        """Views a document, passes a one-time code, consents, fills in the fields, and signs the whole slot."""
         paper, sha = next(iter(self.states[who].documents.items()))
         self.on_package(Participate(envelope, ViewDocument(who, paper, sha, self.provenance())))
         code = self.personal("123456")
@@ -283,12 +292,14 @@ class RecordedLog:
         self.later(seconds=31)
         self.on_package(Participate(envelope, VerifyOtp(who, code.commitment, self.provenance())))
         self.on_package(Participate(envelope, GiveConsent(who, sha256(b"consent").hexdigest(), "es-PE", self.provenance())))
-        self.on_package(
-            Participate(
-                envelope,
-                SignDocuments(who, None, SignatureMethod.TYPED, self.personal("I agree to sign."), None, self.provenance()),
-            )
+        attestation, provenance = self.personal("I agree to sign."), self.provenance()
+        values = tuple(
+            FieldValue(number, self.personal("Lima"))
+            for number, placed in enumerate(self.states[envelope].fields, 1)
+            if placed.participant == who
         )
+        signed = SignDocuments(who, None, SignatureMethod.TYPED, attestation, None, provenance, values=values)
+        self.on_package(Participate(envelope, signed))
 
     def decline(self, envelope: UUID, who: UUID) -> None:
         self.on_package(Participate(envelope, DeclineSigning(who, self.personal("no"), self.provenance())))
@@ -341,11 +352,18 @@ def forge(row: Row, **changes: Any) -> Row:
 
 def as_first_stored(rows: Iterable[Row], *streams: UUID) -> list[Row]:
     """The rows as the first version of the software would have stored them, with the chains of `streams` whole."""
-    newer = {"envelope.created": ("fields", "copies"), "signing.process-created": ("human_only",)}
+    newer: Mapping[str, tuple[str, ...]] = {
+        "envelope.certificate-issued": ("body_sha256", "body_bytes", "seal"),
+        "envelope.created": ("fields", "copies"),
+        "envelope.document-executed": ("body_bytes", "normalised_sha256", "seal"),
+        "signing.process-created": ("human_only",),
+        "template.fields-defined": (),
+        "template.file-stored": (),
+    }
     found = []
     for row in rows:
         stem = row.type.partition("/")[0]
-        if row.version == 1 and row.stream in streams and stem in newer:
+        if row.stream in streams and stem in newer:
             data = {name: value for name, value in decode(row.raw).data.items() if name not in newer[stem]}
             found.append(forge(row, type=f"{stem}/1", data=data))
         else:
