@@ -29,7 +29,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def world(server: Server, migrated_template: str, data: Path) -> Iterator[World]:
     name = f"executed_{uuid4().hex[:12]}"
     urls = server.create(name, migrated_template)
-    with start(urls, data, followers=True, execution_lanes=1, checkpoint_seconds=0.5, time_zone="America/Bogota") as made:
+    with start(urls, data, followers=True, execution_lanes=1, checkpoint_seconds=0.5, time_zone="Pacific/Kiritimati") as made:
         yield made
     server.drop(name)
 
@@ -78,7 +78,7 @@ def test_a_document_of_a_template_with_fields_is_executed_and_certified(world: W
         assert (answered.status_code, sha256(answered.content).hexdigest()) == (200, file["sha256"])
         assert world.run(world.deps.seals.verify(answered.content, world.clock.now())).verdict is not Outcome.FAILED
         assert shows in text_of(answered.content)
-    assert "2026-04-23" in text_of(world.http.get(executed["downloadUrl"]).content)
+    assert "2026-04-24" in text_of(world.http.get(executed["downloadUrl"]).content)
     events = [event["eventType"] for event in client("GET", f"/v1/events/{document}").data]
     assert events[-3:] == ["DOCUMENT_COMPLETED", "DOCUMENT_EXECUTED", "CERTIFICATE_ISSUED"]
     stranger = execution(world.tenant(), document)

@@ -367,7 +367,7 @@ class DocumentBody(Body):
     deadline_at: Time | None = Field(default=None, description="Process deadline, in the future.")
     time_zone: Annotated[str, Field(examples=["Europe/Madrid"]), AfterValidator(_zone)] | None = Field(
         default=None,
-        description="In which the document's papers tell days, and times beside UTC: a name of the IANA database. Default: UTC.",
+        description="In which the document's papers tell days, and times beside UTC: a name of the IANA database. Default: the server's.",
     )
     metadata: Metadata | None = Field(
         default=None,

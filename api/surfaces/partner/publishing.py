@@ -63,7 +63,7 @@ async def publication(deps: Deps, caller: Caller, body: DocumentBody) -> CreateE
         message=None,
         metadata=None if body.metadata is None else deps.vault.conceal(body.metadata, subject),
         fields=fields,
-        zone=body.time_zone,
+        zone=body.time_zone or deps.settings.time_zone,
     )
     processes = {
         who: _process(deps, caller, envelope, who, number, document, sent)

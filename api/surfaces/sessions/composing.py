@@ -55,7 +55,7 @@ async def creation(deps: Deps, caller: Caller, body: NewEnvelope) -> Creation:
         subject=conceal(body.subject),
         message=conceal(body.message),
         metadata=deps.vault.conceal({**metadata}, about),
-        zone=body.time_zone,
+        zone=body.time_zone or deps.settings.time_zone,
     )
     processes = {slot.participant: _process(deps, caller, envelope, slot, made, people[slot.participant]) for slot in slots}
     texts: dict[str, object] = {

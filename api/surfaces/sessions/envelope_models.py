@@ -85,7 +85,7 @@ class NewEnvelope(Body):
     time_zone: Annotated[
         str | None,
         Field(
-            description="In which the envelope's papers tell days, and times beside UTC: a name of the IANA database. Default: UTC.",
+            description="In which the envelope's papers tell days, and times beside UTC: a name of the IANA database. Default: the server's.",
             examples=["Europe/Madrid"],
         ),
         AfterValidator(_zone),

@@ -151,7 +151,7 @@ class CreateBody(Body):
     expiration_hours: Hours | None = Field(default=None, description=f"Default: {DEFAULT_HOURS}.")
     time_zone: Annotated[str, AfterValidator(_zone), Field(examples=["Europe/Madrid"])] | None = Field(
         default=None,
-        description="In which the request's papers tell days, and times beside UTC: a name of the IANA database. Default: UTC.",
+        description="In which the request's papers tell days, and times beside UTC: a name of the IANA database. Default: the server's.",
     )
 
 

@@ -152,7 +152,7 @@ async def _composed(deps: Deps, caller: Caller, body: CreateBody, source: _Sourc
         metadata=None,
         fields=fields,
         copies=tuple(_copy(deps, caller, people, index) for index in people.copies),
-        zone=body.time_zone,
+        zone=body.time_zone or deps.settings.time_zone,
     )
     processes = {who: _process(deps, caller, envelope, document, people, index) for index, who in people.signers.items()}
     return CreateEnvelope(envelope, created, processes), people

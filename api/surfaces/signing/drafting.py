@@ -155,6 +155,7 @@ async def opening(deps: Deps, visitor: Visitor, body: SigningBody, location: Loc
         metadata=None,
         location=location.id,
         flow=await _flow(deps, visitor, body, location),
+        zone=deps.settings.time_zone,
     )
     return CreateEnvelope(envelope, created, {}, send=False)
 
