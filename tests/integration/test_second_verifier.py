@@ -17,13 +17,18 @@ import pytest
 import rfc8785
 from cryptography.x509 import load_pem_x509_certificates
 
+from domain.canonical import Json
+from domain.entry import Entry
 from domain.findings import Check
 from infrastructure.bundle_format import Content
 from infrastructure.bundle_lines import Disclosed
 from infrastructure.evidence import Trust, verify
 from scripts import verify_evidence
 from scripts.verify_evidence import Verification
+from tests.evidence_attack import STRICT
+from tests.evidence_scene import EXECUTED, FORMS, edited, rewritten
 from tests.evidence_stamps import Authority
+from tests.evidence_verdicts import second_verdicts, verdicts
 from tests.evidence_world import EvidenceWorld, packed, policy_file, repacked, signing_key, tell, unpacked
 from tests.histories import ORIGIN
 
@@ -158,6 +163,40 @@ def test_another_value_than_the_one_committed_to_is_invalid(tmp_path: Path) -> N
     assert isinstance(line, Disclosed)
     changed = replace(content, disclosures=(replace(line, value={"a": [True, None, "\u20ac\n", -7]}), *content.disclosures[1:]))
     assert agreed(packed(changed), tmp_path)["disclosures"] == "invalid"
+
+
+#: What the fact of an executed document says otherwise than the ledger does, and what `files` is then.
+SAID_OF_A_FILE: dict[str, tuple[dict[str, Json], str]] = {
+    "no body": ({"body_sha256": None, "body_bytes": None}, "valid"),
+    "no size of the body": ({"body_bytes": None}, "valid"),
+    "a size that is text": ({"body_bytes": "9"}, "valid"),
+    "a size of zero": ({"body_bytes": 0}, "valid"),
+    "a size that is true": ({"body_bytes": True}, "valid"),
+    "a hash in upper case": ({"body_sha256": "AB" * 32}, "valid"),
+    "a smaller body": ({"body_bytes": 1}, "invalid"),
+    "a body of many bytes": ({"body_bytes": 2**53 - 1}, "invalid"),
+    "no document": ({"document": None}, "valid"),
+    "another body of no document": ({"document": None, "body_sha256": "ab" * 32}, "invalid"),
+    "a document that is a list": ({"document": []}, "valid"),
+    "another body of such a document": ({"document": [], "body_sha256": "ab" * 32}, "invalid"),
+    "files in a list": ({"sha256": [FORMS[0], "cd" * 32]}, "invalid"),
+    "a form before": ({"previous_sha256": FORMS[1]}, "invalid"),
+    "a form before that is a list": ({"previous_sha256": [FORMS[1]]}, "valid"),
+    "itself before": ({"previous_sha256": "itself"}, "valid"),
+}
+
+
+@pytest.mark.parametrize("name", SAID_OF_A_FILE)
+def test_both_read_what_facts_say_of_files_alike(name: str, tmp_path: Path) -> None:
+    said, files = SAID_OF_A_FILE[name]
+
+    def change(entry: Entry) -> Entry:
+        data = {**entry.data, **{key: entry.data["sha256"] if value == "itself" else value for key, value in said.items()}}
+        return replace(entry, data={key: value for key, value in data.items() if value is not None})
+
+    raw = packed(rewritten(edited(EXECUTED, change)).content(all_forms=True))
+    found = [verdict[Check.FILES] for verdict in (verdicts(raw, STRICT), second_verdicts(raw, STRICT))]
+    assert found == [files, files]
 
 
 def test_a_line_that_says_withheld_must_mean_it(tmp_path: Path) -> None:
