@@ -21,6 +21,7 @@ from api import (
     cli_identity,
     cli_keys,
     cli_projections,
+    cli_renew,
     cli_timestamp,
     cli_verify,
     cli_witness,
@@ -37,6 +38,7 @@ from infrastructure.database import DatabaseUrls, async_pool
 from infrastructure.identity import Identity
 from infrastructure.installation import Installation
 from infrastructure.log_keys import open_log_keys
+from infrastructure.seal_service import seal_service
 from infrastructure.settings import Settings, variable
 
 app = typer.Typer(
@@ -51,6 +53,7 @@ for part in (
     cli_evidence.app,
     cli_execute.app,
     cli_heads.app,
+    cli_renew.app,
     cli_timestamp.app,
     cli_verify.app,
     cli_witness.app,
@@ -104,7 +107,7 @@ def demo(
         Path | None, typer.Option(help="Folder of the server's invitations. Default: outbox in the data folder.")
     ] = None,
 ) -> None:
-    """Drives one signing over HTTP, from template to completed document, and verifies its chain."""
+    """Drives one signing over HTTP, from template to executed document, and verifies all of it."""
     if (tenant is None) != (key is None):
         fail("--tenant and --key go together.")
     console = Console(highlight=False, soft_wrap=True)
@@ -118,7 +121,8 @@ def demo(
             data = opened.settings.data
             # Of a server elsewhere the policy is not known here: it must not come from the server itself.
             policy = None if url else auditors_policy(opened.settings, open_log_keys(opened.settings, opened.urls, opened.origin))
-            run_demo(Server(base_url, tenant, key, outbox or data / "outbox", data / "demo", policy), console)
+            roots = () if url else seal_service(opened.settings, SystemClock()).anchors
+            run_demo(Server(base_url, tenant, key, outbox or data / "outbox", data / "demo", policy, roots), console)
     except DemoFailed as err:
         fail(f"The demonstration failed: {err}")
 

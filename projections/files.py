@@ -139,3 +139,9 @@ async def envelopes_with_made(conn: AsyncConnection, after: UUID, limit: int) ->
     """The envelopes, in the order of their ids after `after`, for which files were made; at most `limit`."""
     found = await conn.execute(_MADE_FOR, {"after": after, "limit": limit})
     return tuple(envelope for (envelope,) in await found.fetchall())
+
+
+async def count_with_made(conn: AsyncConnection) -> int:
+    """How many envelopes those are."""
+    row = await (await conn.execute(b"SELECT count(DISTINCT envelope) FROM read.files WHERE made")).fetchone()
+    return 0 if row is None else int(row[0])

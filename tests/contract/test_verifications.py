@@ -5,11 +5,10 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -18,31 +17,16 @@ from typer.testing import CliRunner
 from api.cli_verify import app as command
 from api.surfaces import ledger
 from api.surfaces.ledger import verifications
-from domain.coordination import RecordCertified, RecordExecuted, RecordRenewed
-from domain.envelope import CertificateIssued, DocumentExecuted, Envelope, SealRenewed
-from domain.seal import Seal
+from domain.coordination import RecordRenewed
+from domain.envelope import Envelope, SealRenewed
 from infrastructure.database import connect
-from infrastructure.ledger import NO_ANSWER
 from infrastructure.log_keys import open_log_keys, record_keys
 from tests.conftest import ORIGIN, Server
-from tests.contract.partner_world import Client, World, pdf, projecting, sealing, start
-from tests.running import PARTNER, client_of
-from tests.seal_world import plain_pdf
+from tests.contract.filed_envelopes import Filed, file, record, sha
+from tests.contract.partner_world import World, pdf, projecting, sealing, start
+from tests.running import client_of
 
 Headers = dict[str, str]
-
-
-@dataclass(frozen=True)
-class Filed:
-    """A completed envelope of one signer, its executed document and its certificate of completion."""
-
-    client: Client
-    envelope: UUID
-    participant: UUID
-    body: bytes
-    executed: bytes
-    certificate: bytes
-    seal: Seal
 
 
 @pytest.fixture(scope="module")
@@ -63,38 +47,6 @@ def world(server: Server, migrated_template: str, tmp_path_factory: pytest.TempP
 @pytest.fixture(scope="module")
 def filed(world: World) -> Filed:
     return file(world.tenant(), "Acme")
-
-
-def file(client: Client, text: str) -> Filed:
-    """Signs an envelope and files what was executed of it, as its execution does."""
-    world = client.world
-    envelope = UUID(client.document()["documentId"])
-    state = world.run(world.deps.ledger.state(Envelope, envelope))
-    assert state is not None
-    (who,) = state.slots
-    client.sign(str(envelope), str(who))
-    body = plain_pdf(text)
-    executed, of_executed = sealed(world, body)
-    certificate, of_certificate = sealed(world, plain_pdf(f"certificate of {text}"))
-    document = state.documents[0].id
-    record(
-        world, RecordExecuted(envelope, DocumentExecuted(document, sha(body), sha(executed), len(body), sha(pdf(3)), of_executed))
-    )
-    record(world, RecordCertified(envelope, CertificateIssued(sha(certificate), None, None, of_certificate)))
-    return Filed(client, envelope, who, body, executed, certificate, of_executed)
-
-
-def sealed(world: World, body: bytes) -> tuple[bytes, Seal]:
-    made = world.run(world.deps.seals.seal(body, world.clock.now()))
-    return made.content, made.seal
-
-
-def record(world: World, fact: RecordExecuted | RecordCertified | RecordRenewed) -> None:
-    world.run(world.deps.ledger.handle(fact, PARTNER, lambda outcome: NO_ANSWER))
-
-
-def sha(raw: bytes) -> str:
-    return sha256(raw).hexdigest()
 
 
 def ask(world: World, content: bytes, headers: Headers | None = None) -> httpx.Response:
