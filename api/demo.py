@@ -1,10 +1,11 @@
-"""`countersign demo`: one signing from template to completed envelope, over HTTP, and what it proves.
+"""`countersign demo`: one signing from template to executed document, over HTTP, and what it proves.
 
 It uses the API as any client would and checks the chain from the answers alone. Only two things are
 done at the installation itself: making a tenant with a key, and reading the invitations that a mail
 server would have delivered.
 """
 
+import asyncio
 import email
 import email.policy
 import json
@@ -26,15 +27,20 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pikepdf
+from cryptography.x509 import Certificate
 from rich.console import Console
 
 from api.cli_receipt import read_receipts
 from domain.faults import Verdict
+from domain.findings import FileCheck
 from domain.ids import ProcessId, parse_uuid, typed_id
+from infrastructure.clock import SystemClock
 from infrastructure.evidence import Trust, verify
+from infrastructure.file_verification import Anchors, of_bundle, verify_file
 
-#: How long an invitation may take from the command to the outbox.
+#: How long an invitation may take from the command to the outbox, and files from the last signature to the store.
 INVITATION_SECONDS: Final = 20.0
+EXECUTION_SECONDS: Final = 90.0
 START_SECONDS: Final = 120.0
 
 _STATEMENT: Final = "I have read the agreement and sign it electronically."
@@ -48,8 +54,8 @@ class DemoFailed(Exception):
 class Server:
     """Where the API answers, with a credential of the partner surface, and the folder of its invitations.
 
-    `policy` is what an auditor would have of the ledger from elsewhere (C2SP tlog-policy); without it nothing can be verified. What the
-    demonstration leaves behind goes to `folder`.
+    `policy` is what an auditor would have of the ledger from elsewhere (C2SP tlog-policy), `roots` whom they trust with seals; without the
+    policy nothing can be verified. What the demonstration leaves behind goes to `folder`.
     """
 
     base_url: str
@@ -58,6 +64,7 @@ class Server:
     outbox: Path
     folder: Path
     policy: bytes | None
+    roots: tuple[Certificate, ...] = ()
 
 
 @dataclass
@@ -104,7 +111,8 @@ def run(server: Server, console: Console) -> None:
     if status != "COMPLETED":
         raise DemoFailed(f"the document is {status}, not COMPLETED")
     _prove(client, console, document)
-    _take_away(client, console, document)
+    files = _download(client, console, document)
+    _take_away(client, console, document, files)
 
 
 def _publish(client: Client, console: Console) -> tuple[str, list[dict[str, Any]]]:
@@ -112,8 +120,12 @@ def _publish(client: Client, console: Console) -> tuple[str, list[dict[str, Any]
     template = client.call("POST", "/v1/templates", {"templateName": "Demonstration agreement"})["templateId"]
     upload = client.call("POST", f"/v1/templates/{template}/versions/1/upload-url")
     stored = _request(upload["method"], upload["uploadUrl"], _agreement(), {"Content-Type": "application/pdf"})
-    place = {"fieldType": "SIGNATURE", "page": 1, "x": 72, "y": 600}
-    client.call("PUT", f"/v1/templates/{template}/fields", [{"fieldName": "FIRST_SIGNATURE", **place}])
+    fields = [
+        {"fieldName": f"{which}_{kind}", "fieldType": kind, "page": 1, "x": x, "y": y}
+        for which, y in (("FIRST", 600), ("SECOND", 660))
+        for kind, x in (("SIGNATURE", 72), ("DATE", 300))
+    ]
+    client.call("PUT", f"/v1/templates/{template}/fields", fields)
     console.print(f"    template {template}, PDF of {stored['pages']} page, SHA-256 {stored['sha256']}\n", highlight=False)
     console.print("[bold]2. The document is published[/] to two participants, one after the other")
     people = [("First Signer", "first.signer@example.com"), ("Second Signer", "second.signer@example.com")]
@@ -176,10 +188,39 @@ def _prove(client: Client, console: Console, document: str) -> None:
     console.print("  • The second participant's invitation comes after the first one's completion.")
 
 
-def _take_away(client: Client, console: Console, document: str) -> None:
+def _download(client: Client, console: Console, document: str) -> list[Path]:
+    """Waits for the executed document and the certificate, and saves them."""
+    console.print("\n[bold]6. The executed document[/], with both signatures and sealed, and the certificate of completion")
+    found = _executed(client, document)
+    client.timeline(document)
+    client.server.folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, file in (("signed", found["documents"][0]), ("certificate", found["certificate"])):
+        content = _fetch("GET", file["downloadUrl"], None, {})
+        if sha256(content).hexdigest() != file["sha256"]:
+            raise DemoFailed(f"the file at {file['downloadUrl']} is not the one that was announced")
+        files.append(client.server.folder / f"{document}-{name}.pdf")
+        files[-1].write_bytes(content)
+        console.print(f"    {files[-1]} ({len(content):,} bytes)", highlight=False)
+    return files
+
+
+def _executed(client: Client, document: str) -> Any:
+    deadline = time.monotonic() + EXECUTION_SECONDS
+    while True:
+        found = client.call("GET", f"/v1/executions/{document}")
+        if found["status"] != "waiting" or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    if found["status"] != "done":
+        raise DemoFailed(f"the execution is {found['status']}, {found['reason']}: {found['detail']}")
+    return found
+
+
+def _take_away(client: Client, console: Console, document: str, files: Sequence[Path]) -> None:
     """Fetches the evidence as one file and verifies it as somebody would who has nothing else of the server."""
     server = client.server
-    console.print("\n[bold]6. The evidence[/] is taken away as one file, and verified without the server")
+    console.print("\n[bold]7. The evidence[/] is taken away as one file, and verified without the server")
     server.folder.mkdir(parents=True, exist_ok=True)
     bundle = server.folder / f"evidence-{document}.zip"
     bundle.write_bytes(_fetch("GET", f"{server.base_url}/v1/evidence/{document}", None, client.credentials))
@@ -204,8 +245,26 @@ def _take_away(client: Client, console: Console, document: str) -> None:
     console.print("  • who the participants are: each showed the token of an invitation, no more")
     if judgement.verdict is not Verdict.VALID:
         raise DemoFailed(f"the evidence is {judgement.verdict.value}")
+    _verify_files(server, console, files, bundle)
     console.print(f"\nThe same again: .venv/bin/countersign verify {bundle} --policy {policy}", highlight=False)
+    console.print(f"A file again:   .venv/bin/countersign verify {files[0]}", highlight=False)
     console.print("The whole log:  .venv/bin/countersign fsck, … export FILE, … verify FILE.")
+
+
+def _verify_files(server: Server, console: Console, files: Sequence[Path], bundle: Path) -> None:
+    """Whether the files are those that were executed, held against the evidence as by somebody who has nothing else."""
+    with bundle.open("rb") as file:
+        evidence = of_bundle(file, Trust(server.policy))
+    for path in files:
+        found = asyncio.run(verify_file(path.read_bytes(), evidence, Anchors(server.roots), SystemClock().now(), str(bundle)))
+        console.print(f"\n[bold]{path.name}[/], held against that evidence: {found.verdict.value}", highlight=False)
+        for finding in found.findings:
+            if isinstance(finding.check, FileCheck):  # the rest is what was found out about the evidence itself
+                console.print(
+                    f"    {finding.check.value:<14} {finding.verdict.value:<14} {finding.reason}", highlight=False, markup=False
+                )
+        if found.verdict is not Verdict.VALID:
+            raise DemoFailed(f"{path} is {found.verdict.value}")
 
 
 def check_chain(events: Sequence[dict[str, Any]]) -> dict[str, tuple[int, str]]:

@@ -158,6 +158,8 @@ def test_the_demonstration_starts_its_own_server_and_passes(data: Path) -> None:
         "starting one for the demonstration",
         "What the answers of the API alone prove",
         "    completeness  valid ",
+        "-signed.pdf, held against that evidence: valid",
+        "-certificate.pdf, held against that evidence: valid",
         "What that does not prove",
         "a witness: the policy asks for none",
     ):
