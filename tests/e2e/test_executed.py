@@ -1,7 +1,10 @@
 """From the last signature to files that hold: over HTTP, with all followers, and with `countersign execute` where a file was lost."""
 
+import io
+import zipfile
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -12,12 +15,17 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.cli import app
+from domain.policy import NONE, Log, Policy, format_policy
+from infrastructure.fsck import fsck
+from infrastructure.log_keys import LogKeys
 from infrastructure.pdf_seal.findings import Outcome
 from infrastructure.settings import Settings, variable
 from tests.conftest import ORIGIN, Server
 from tests.contract.partner_world import Answered, Client, World, start
 from tests.contract.signatures_world import Project, project
 from tests.e2e.servers import eventually
+from tests.evidence_attack import Reader
+from tests.evidence_verdicts import expected, second_verdicts, verdicts
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +89,23 @@ def test_a_document_of_a_template_with_fields_is_executed_and_certified(world: W
     assert "2026-04-24" in text_of(world.http.get(executed["downloadUrl"]).content)
     events = [event["eventType"] for event in client("GET", f"/v1/events/{document}").data]
     assert events[-3:] == ["DOCUMENT_COMPLETED", "DOCUMENT_EXECUTED", "CERTIFICATE_ISSUED"]
+    evidence_holds(client, document, {executed["sha256"], certificate["sha256"]})
     stranger = execution(world.tenant(), document)
     assert (stranger.status, stranger.body["code"]) == (404, "not-found")
     assert execution(client, "no-id").status == 404
+
+
+def evidence_holds(client: Client, envelope: str, made: set[str]) -> None:
+    """Both verifiers find the bundle valid with these files in it, and `fsck` finds all files."""
+    world = client.world
+    bundle = world.http.get(f"{world.url}/v1/evidence/{envelope}", headers=client.headers).content
+    (key,) = LogKeys(ORIGIN, world.deps.settings.data).signing()
+    reader = Reader("", format_policy(Policy((Log(key.key),), (), (), NONE)))
+    assert verdicts(bundle, reader) == second_verdicts(bundle, reader) == expected({}, reader)
+    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        assert {f"documents/{name}.pdf" for name in made} < set(archive.namelist())
+    with closing(fsck(world.database.service, blobs=world.deps.blobs)) as report:
+        assert (list(report.faults), report.noted) == ([], [])
 
 
 def command(world: World, data: Path, *arguments: str) -> Result:
