@@ -6,6 +6,7 @@ but what only it has: the heads, the counter and what was sealed, which the entr
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -18,7 +19,7 @@ from domain.entry import format_time
 from domain.faults import FaultKind
 from domain.sealing import ledger_stream
 from infrastructure.blobs import BlobStore
-from infrastructure.fsck_files import FilesChecked, check_files
+from infrastructure.fsck_files import FilesChecked, NamedFiles, check_files
 from infrastructure.fsck_sealed import SealedTree
 from infrastructure.heads_anew import check_manifest
 from infrastructure.history import Columns, Head, History, Numbering
@@ -58,6 +59,7 @@ def fsck(
 
     Raises SnapshotError if the database cannot be read, BlobsUnreadable.
     """
+    began = datetime.now(UTC)
     with snapshot(url) as conn:
         found = conn.execute("SELECT ledger, position, at FROM log_head").fetchone()
         if found is None:
@@ -77,7 +79,9 @@ def fsck(
         manifest = _manifest(conn, history, ledger)
         history.finish()
         disclosures = _disclosures(conn, history, progress)
-        files = None if blobs is None else check_files(conn, blobs, history.faults, partial(progress, "files"))
+        named = None if blobs is None else NamedFiles(conn, began)
+    # To read all files takes its time, in which the database need not keep this view of everything.
+    files = None if blobs is None or named is None else check_files(named, blobs, history.faults, partial(progress, "files"))
     checked = [*_checked(history, sealed, disclosures), *manifest, *([files.checked()] if files else [])]
     return Report(history, None, checked, _absent(history, sealed, files), noted=files.noted() if files else [])
 

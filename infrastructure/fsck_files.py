@@ -7,8 +7,9 @@ temporary file. Nothing is changed, and nothing that is left over is deleted.
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -118,35 +119,29 @@ class FilesChecked:
         return found
 
 
-def check_files(conn: psycopg.Connection[Any], blobs: BlobStore, faults: Faults, progress: Progress) -> FilesChecked:
-    """Compares the files that the log in `conn` names with those in the store, and reads them all.
+def check_files(named: "NamedFiles", blobs: BlobStore, faults: Faults, progress: Progress) -> FilesChecked:
+    """Compares the files that a log names with those in the store, and reads all that are stored; closes `named`.
 
     Raises BlobsUnreadable if the store cannot be listed.
     """
-    since = datetime.now(UTC) - IN_PROGRESS
-    found, named = FilesChecked(), _Named()
-    try:
-        named.read(conn)
-        found.named = len(named)
-        done = 0
-        with ThreadPoolExecutor(_READERS) as readers:
-            for digits in (f"{number:02x}" for number in range(256)):
-                expected = named.beginning_with(digits)
-                stored = {blob.sha256: blob for blob in blobs.stored(digits)}
-                for name in expected.keys() - stored.keys():
-                    expected[name].fault(faults, FaultKind.LOST_FILE, f"the file {name} is not stored")
-                for blob, damage in zip(stored.values(), readers.map(lambda name: _damage(blobs, name), stored), strict=True):
-                    place = expected.get(blob.sha256)
-                    found.stored += 1
-                    found.size_bytes += blob.size_bytes
-                    if damage is not None:
-                        (place or _NOWHERE).fault(faults, FaultKind.ALTERED_FILE, f"the file {blob.sha256}: {damage}")
-                    if place is None:
-                        (found.young if blob.at > since else found.leftover).add(blob)
-                done += len(expected)
-                progress(done, found.named)
-    finally:
-        named.close()
+    found, young = FilesChecked(len(named)), named.at - IN_PROGRESS
+    done = 0
+    with closing(named), ThreadPoolExecutor(_READERS) as readers:
+        for digits in (f"{number:02x}" for number in range(256)):
+            expected = named.beginning_with(digits)
+            stored = {blob.sha256: blob for blob in blobs.stored(digits)}
+            for name in expected.keys() - stored.keys():
+                expected[name].fault(faults, FaultKind.LOST_FILE, f"the file {name} is not stored")
+            for blob, damage in zip(stored.values(), readers.map(lambda name: _damage(blobs, name), stored), strict=True):
+                place = expected.get(blob.sha256)
+                found.stored += 1
+                found.size_bytes += blob.size_bytes
+                if damage is not None:
+                    (place or _NOWHERE).fault(faults, FaultKind.ALTERED_FILE, f"the file {blob.sha256}: {damage}")
+                if place is None:
+                    (found.young if blob.at > young else found.leftover).add(blob)
+            done += len(expected)
+            progress(done, found.named)
     return found
 
 
@@ -175,21 +170,23 @@ class _Place:
 _NOWHERE: Final = _Place()
 
 
-class _Named:
-    """The files that the log names, in a temporary file that is gone with the process."""
+class NamedFiles:
+    """The files that the log named `at` a time, in a temporary file that is gone with the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, conn: psycopg.Connection[Any], at: datetime) -> None:
+        self.at = at
         # An empty name is SQLite's private temporary database, deleted when it is closed (sqlite.org/inmemorydb.html).
         self._file = sqlite3.connect("", isolation_level=None)
         self._file.execute("PRAGMA journal_mode = OFF")
         self._file.execute("PRAGMA synchronous = OFF")
         self._file.execute("CREATE TABLE named (name TEXT PRIMARY KEY, position INT, stream BLOB, version INT) WITHOUT ROWID")
+        self._read(conn)
 
     def __len__(self) -> int:
         (count,) = self._file.execute("SELECT count(*) FROM named").fetchone()
         return int(count)
 
-    def read(self, conn: psycopg.Connection[Any]) -> None:
+    def _read(self, conn: psycopg.Connection[Any]) -> None:
         """Takes in all that the log names, then the normalised forms that are kept."""
         add = "INSERT OR IGNORE INTO named VALUES (?, ?, ?, ?)"
         self._file.execute("BEGIN")
