@@ -52,7 +52,7 @@ from infrastructure.tail import LogTail
 from infrastructure.timestamping import Timestamping, Timestamps, authority_of
 from infrastructure.urls import FileUrls
 from infrastructure.vault import Vault
-from projections import envelopes
+from projections import envelopes, erasures
 from projections.rebuild import ensure_tables
 from projections.runner import Runner
 
@@ -221,6 +221,7 @@ def executor_of(deps: Deps) -> Executor:
         seals=deps.seals,
         sealed=deps.sealed,
         identity=deps.identity,
+        erasures=erasures.of_streams,
         clock=deps.clock,
         base_url=deps.settings.base_url,
     )

@@ -26,6 +26,8 @@ from infrastructure.pdf import PdfLimits
 from infrastructure.retries import Retry
 from infrastructure.sealer import NAME as SEALER
 from infrastructure.sealer import Sealer
+from projections import erasures
+from projections.rebuild import ensure_tables
 from tests.conftest import ORIGIN
 from tests.running import BASE_URL, Person, Running
 
@@ -58,13 +60,15 @@ def drawing() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A field of the person and the document with these numbers, from 0, on its first page."""
+    """A field of the person and the document with these numbers, from 0; its upper left corner in points."""
 
     who: int
     document: int
     type: FieldType
     y: int
     name: str | None = None
+    x: int = 72
+    page: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ async def sent(
     **more: Any,
 ) -> Packet:
     """Sends an envelope over PDFs that are in the store."""
+    await asyncio.to_thread(ensure_tables, run.urls.owner, (erasures.ERASURES,))
     contents = papers or (paper(),)
     command = run.creation(*people, documents=len(contents), mode=mode, **more)
     documents = []
@@ -97,7 +102,7 @@ async def sent(
     who = tuple(command.processes)
     fields = tuple(
         PlacedField(
-            who[it.who], documents[it.document].id, it.type, 1, 72_000, it.y * 1000, *SIZES[it.type], required=False, name=it.name
+            who[it.who], documents[it.document].id, it.type, it.page, it.x * 1000, it.y * 1000, *SIZES[it.type], False, it.name
         )
         for it in places
     )
@@ -141,7 +146,7 @@ def making(run: Running, **changes: Any) -> Making:
         name: getattr(deps, name)
         for name in ("reads", "ledger", "vault", "files", "blobs", "seals", "sealed", "identity", "clock")
     }
-    return Making(**{**parts, "base_url": BASE_URL, **changes})
+    return Making(**{**parts, "erasures": erasures.of_streams, "base_url": BASE_URL, **changes})
 
 
 def executor(run: Running, *, retry: Retry | None = None, **changes: Any) -> Executor:

@@ -4,7 +4,7 @@ Whatever is there already is not made again, so an attempt that ended halfway is
 ledger takes one file of each; the other's blob is referred to by nothing.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -29,6 +29,7 @@ from infrastructure.normalised import Normalised, NormalisedFiles
 from infrastructure.pdf_drawing.blocks import DrawingRefused, Fault, Foot
 from infrastructure.pdf_drawing.case import Absent, Case, Paper
 from infrastructure.pdf_drawing.drawing import draw_certificate, execute_document
+from infrastructure.reading import AsyncConnection
 from infrastructure.seal_service import SealService
 from infrastructure.sealed import Sealed, StoredCheckpoint
 from infrastructure.telling.happened import Happened, created_of, documents_of
@@ -45,6 +46,9 @@ _NO_CHECKPOINT: Final = Absent("no signed checkpoint covered the process when th
 class AwaitsCheckpoint(Exception):
     """The executed documents are there; the certificate waits for a checkpoint that covers them."""
 
+
+#: `(connection, streams)`: where the log says that entries of the streams were emptied, by stream and version; the read model's query.
+Erasures = Callable[[AsyncConnection, Collection[UUID]], Awaitable[Mapping[tuple[UUID, int], int]]]
 
 #: Awaited before each file and after the last, with how many are there and how many there will be; what it raises ends the attempt.
 Between = Callable[[int, int], Awaitable[None]]
@@ -76,6 +80,7 @@ class Making:
         sealed: Sealed,
         clock: Clock,
         identity: Identity,
+        erasures: Erasures,
         base_url: str,
     ) -> None:
         self._reads = reads
@@ -87,6 +92,7 @@ class Making:
         self._sealed = sealed
         self._clock = clock
         self._identity = identity
+        self._erasures = erasures
         self._base_url = base_url
 
     async def completed_at(self, envelope: UUID) -> int:
@@ -158,7 +164,11 @@ class Making:
         told = await happened_of(self._reads, envelope)
         now = self._clock.now()
         beside = Circumstances(
-            await self._tenant_name(told), self._base_url, now, await self._checkpoint(told[-1].position, _executed_at(told), now)
+            tenant=await self._tenant_name(told),
+            base_url=self._base_url,
+            made=now,
+            checkpoint=await self._checkpoint(told[-1].position, _executed_at(told), now),
+            erasures=await self._erased({each.entry.stream for each in told}),
         )
         body = await self._certificate(await case_of(self._vault, told, beside), await self._paper(told))
         made = await self._seals.seal(body, self._clock.now())
@@ -180,6 +190,10 @@ class Making:
         if found is None and now < executed_at + CHECKPOINT_WAIT:
             raise AwaitsCheckpoint
         return found or _NO_CHECKPOINT
+
+    async def _erased(self, streams: Collection[UUID]) -> Mapping[tuple[UUID, int], int]:
+        async with self._reads.connection() as connection:
+            return await self._erasures(connection, streams)
 
     async def _paper(self, told: Sequence[Happened]) -> Paper:
         """As that of the first document."""
