@@ -1,20 +1,20 @@
 """`countersign fsck` on a real database that its owner tampers with: each fault is found, named and placed."""
 
 import json
-import os
-import subprocess
-import sys
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from psycopg import sql
+from typer.testing import CliRunner, Result
 
+from api.cli_verify import app
 from domain.entry import decode
 from domain.faults import Fault, FaultKind, Verdict
 from infrastructure.database import DatabaseUrls, connect
 from infrastructure.fsck import fsck
+from infrastructure.settings import Settings, variable
 from infrastructure.snapshot import SnapshotError
 from infrastructure.verification import NO_EXPECTATIONS, Expectations
 from tests.histories import ORIGIN, RecordedLog, Row, forge, relink, store
@@ -331,29 +331,23 @@ def test_a_database_without_a_ledger_cannot_be_checked(empty_database: DatabaseU
 # The command
 
 
-def command(urls: DatabaseUrls, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "api.cli_verify", *arguments],
-        env={**os.environ, "DATABASE_URL": urls.owner, "COUNTERSIGN_DATABASE_URL": urls.owner},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+def command(urls: DatabaseUrls, *arguments: str) -> Result:
+    environment: dict[str, str | None] = {variable(field): None for field in Settings.model_fields}
+    return CliRunner().invoke(app, ["fsck", "--no-files", *arguments], env={**environment, variable("database_url"): urls.owner})
 
 
 def test_the_command_s_exit_code_is_0_only_when_all_holds(stored: Stored) -> None:
-    clean = command(stored.urls, "fsck", "--no-files", "--expect-ledger", ORIGIN)
-    assert clean.returncode == 0, clean.stderr
+    clean = command(stored.urls, "--expect-ledger", ORIGIN)
+    assert clean.exit_code == 0, clean.output
     assert (
         f"valid: {len(stored.log.rows)} entries of countersign.test/ledger up to position {len(stored.log.rows)}, 0 faults."
         in clean.stdout
     )
     assert "checkpoint: nothing signed is compared with the log" in clean.stdout
-    assert command(stored.urls, "fsck", "--no-files", "--expect-ledger", "another").returncode == 1
+    assert command(stored.urls, "--expect-ledger", "another").exit_code == 1
     stored.owner_does("DELETE FROM log WHERE position = 12")
-    broken = command(stored.urls, "fsck", "--no-files", "--json")
-    assert broken.returncode == 1
+    broken = command(stored.urls, "--json")
+    assert broken.exit_code == 1
     report = json.loads(broken.stdout)
     assert report["verdict"] == "invalid"
     assert [(fault["kind"], fault["position"]) for fault in report["faults"]] == [("missing", 12)]
@@ -361,6 +355,6 @@ def test_the_command_s_exit_code_is_0_only_when_all_holds(stored: Stored) -> Non
 
 
 def test_the_command_s_exit_code_is_2_when_the_database_is_out_of_reach(stored: Stored) -> None:
-    nowhere = command(DatabaseUrls.of("postgresql://nobody@127.0.0.1:9/none"), "fsck", "--no-files")
-    assert nowhere.returncode == 2
+    nowhere = command(DatabaseUrls.of("postgresql://nobody@127.0.0.1:9/none"))
+    assert nowhere.exit_code == 2
     assert "cannot be read" in nowhere.stderr
