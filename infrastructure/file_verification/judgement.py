@@ -38,8 +38,7 @@ _VERDICTS: Final = {
     Outcome.FAILED: Verdict.INVALID,
     Outcome.INDETERMINATE: Verdict.INDETERMINATE,
 }
-#: Beside which trust it is that they are judged by.
-_BY_ROOTS: Final = (FileCheck.SIGNER,)
+#: What is judged by the certificates of time-stamping authorities.
 _BY_TIMES: Final = (FileCheck.TIME, FileCheck.ARCHIVE)
 
 #: Where a revision ends (ISO 32000-2 section 7.5.5), and how many are looked at: a seal and the renewals of some centuries.
@@ -124,7 +123,7 @@ async def verify_file(pdf: bytes, evidence: Evidence | None, anchors: Anchors, a
     seal = await verify_seal(pdf, anchors.roots, anchors.times, pin.at)
     body = await asyncio.to_thread(_body, pdf, pin)
     signed = await asyncio.to_thread(signatures_of, evidence.envelope, evidence.entries, pin.document)
-    of_seal = _seal(seal, anchors) if pin.seal is not None else (_UNSEALED,)
+    of_seal = tuple(map(_pinned, _seal(seal, anchors))) if pin.seal is not None else (_UNSEALED,)
     findings = (*told.findings, body, *of_seal, _certificate(seal, pin), _signatures(signed), *evidence.findings)
     absent = (*_absent(seal, anchors), *evidence.absent)
     return replace(told, findings=findings, absent=absent, seal=seal, signatures=signed)
@@ -190,14 +189,25 @@ _UNSEALED: Final = Finding(FileCheck.FORM, Verdict.INDETERMINATE, "the log tells
 
 
 def _seal(seal: Findings, anchors: Anchors) -> tuple[Finding, ...]:
-    return tuple(_of_seal(_SEAL[each.check], each.outcome, each.detail, anchors) for each in seal.findings)
+    """The findings on the seal. One that nothing was given for is shown and does not count: what it would say is not known."""
+    found = []
+    for each in seal.findings:
+        check, verdict, detail, counts = _SEAL[each.check], _VERDICTS[each.outcome], each.detail, True
+        if check is FileCheck.SIGNER:
+            if not anchors.roots:
+                verdict, detail, counts = Verdict.INDETERMINATE, "no certificates that seals lead to were given", False
+            detail = f"it says {seal.signer}; {detail}"
+        elif check in _BY_TIMES:
+            counts = bool(anchors.times)
+        found.append(Finding(check, verdict, detail, counts=counts))
+    return tuple(found)
 
 
-def _of_seal(check: FileCheck, outcome: Outcome, detail: str, anchors: Anchors) -> Finding:
-    """A check that nothing was given for is shown and does not count; what it would say is not known."""
-    if check in _BY_ROOTS and not anchors.roots:
-        return Finding(check, Verdict.INDETERMINATE, "no certificates that seals lead to were given", counts=False)
-    return Finding(check, _VERDICTS[outcome], detail, counts=check not in _BY_TIMES or bool(anchors.times))
+def _pinned(finding: Finding) -> Finding:
+    """Of a file whose every byte the log knows, what no signature covers (B-LT) is covered all the same."""
+    if finding.check is FileCheck.COVERAGE and finding.verdict is Verdict.INDETERMINATE:
+        return replace(finding, reason=f"{finding.reason}, and all are by the hash in the log", counts=False)
+    return finding
 
 
 def _absent(seal: Findings, anchors: Anchors) -> Iterator[str]:
