@@ -18,7 +18,8 @@ Status = Literal["draft", "sent", "partially_signed", "executed"]
 class Execution:
     """Of the envelopes that a document is in: how far the one that came furthest is, and the newest NAMED of them.
 
-    What has ended otherwise than by completion counts for nothing: the document may be sent anew.
+    What has ended otherwise than by completion counts for nothing: the document may be sent anew. It is executed when its
+    envelope is completed, whether or not its file is made already (docs/adr/0011).
     """
 
     status: Status
