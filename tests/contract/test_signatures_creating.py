@@ -79,7 +79,7 @@ def test_what_is_left_out_has_the_documented_defaults(own: Project) -> None:
     render = own.render()
     made = own.signature(render, name=None, expirationHours=None)
     assert (made["name"], made["expirationHours"]) == (f"Signature request {render[:8]}", 168)
-    assert own.envelope(made["id"]).zone is None
+    assert own.envelope(made["id"]).zone == "UTC"
     assert own.envelope(own.signature(render, timeZone="Asia/Kolkata")["id"]).zone == "Asia/Kolkata"
     minimal = own.signature(render, expirationHours=1, lastName=None, recipients=[{"firstName": "J", "email": "j@example.com"}])
     assert minimal["expirationHours"] == 1
