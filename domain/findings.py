@@ -1,6 +1,6 @@
 """What checking a bundle of evidence, or a file, finds: one finding for each check, and one verdict for the whole.
 
-docs/evidence-format.md, "The checks" and "Verifying a file".
+docs/evidence-format.md, "The checks"; docs/verifying-files.md.
 """
 
 from collections.abc import Collection, Iterable, Sequence

@@ -94,7 +94,19 @@ def test_a_method_that_one_product_alone_has_on_a_shared_path_decides_only_where
     assert chosen("/v1/documents/7", TENANT, "PATCH") == "partner", "which answers 405 in its own words"
 
 
-@pytest.mark.parametrize("path", ["/v1/ledger/head", "/v1/ledger", "/v1/evidence/7", "/v1/executions/7", "/ledger/checkpoint", "/ledger/tile/0/000"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/ledger/head",
+        "/v1/ledger",
+        "/v1/evidence/7",
+        "/v1/executions/7",
+        "/v1/verifications",
+        "/verify/7",
+        "/ledger/checkpoint",
+        "/ledger/tile/0/000",
+    ],
+)
 @pytest.mark.parametrize("headers", [{}, TENANT, {"Authorization": "Bearer sk_live_x"}, {"Host": "sign.example.com"}])
 def test_the_ledger_is_the_ledger_with_any_credential_and_under_any_host(path: str, headers: dict[str, str]) -> None:
     assert chosen(path, headers) == ("log" if path.startswith("/ledger") else "ledger")
