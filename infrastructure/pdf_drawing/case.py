@@ -27,7 +27,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """When something happened, aware, and who says so. `text` says what, where the label does not."""
+    """When something happened, aware, and who says so. `text` says what, where the label does not, in lines of its own."""
 
     at: datetime
     source: str = ""
@@ -56,7 +56,7 @@ class CaseDocument:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """One participant. `drawn` is the signature as it was drawn, a PNG or JPEG, `outcome` one word or two: "Signed"."""
+    """One participant. `drawn` is the image of the signature, a PNG or JPEG, `outcome` one word or two: "Signed"."""
 
     name: str
     email: Told

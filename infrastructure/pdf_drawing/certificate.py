@@ -3,7 +3,7 @@
 Each time is UTC to the millisecond, with the same moment in the envelope's own time zone in small.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Final, assert_never
@@ -14,6 +14,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from infrastructure.pdf_drawing import lettering
 from infrastructure.pdf_drawing.case import Absent, Case, CaseEvent, Known, Paper, Signer, Timed, Told
+from infrastructure.pdf_drawing.drawn_image import points_of
 from infrastructure.pdf_drawing.lettering import Face
 from infrastructure.pdf_drawing.paper import (
     ACCENT,
@@ -46,6 +47,9 @@ _NARROW_LABEL_WIDTH: Final = 62.0
 _GUTTER: Final = 14.0
 _QR: Final = 92.0
 _SIGNATURE: Final = (120.0, 32.0)
+
+#: Of all images together, in their own points: reading so many takes about a third of the time that there is.
+_MAX_POINTS: Final = 80_000_000
 _NUMBER_WIDTH: Final = 24.0
 _TIME_WIDTH: Final = 132.0
 
@@ -97,13 +101,18 @@ def _head(case: Case, across: float) -> Rows:
         ("Originator", case.originator),
         ("Created", case.created),
         ("Completed", case.completed),
-        ("Time zone", Known(f"{case.zone.key}; every time is UTC, with that of this zone in small")),
+        ("Time zone", Known(_zone(case))),
         ("Certificate made", Timed(case.made)),
     ]
     title = text("Certificate of completion", _TITLE, left) + (text(TEST, _TEST, left) if case.test else ()) + gap(8)
     told = title + _pairs(pairs, left, case)
     code = qr_code(case.url, _QR) + text("Verify this envelope:", _SMALL, _QR) + text(case.url, _SMALL, _QR)
     return beside([(0, told), (left + _GUTTER, code)])
+
+
+def _zone(case: Case) -> str:
+    """Nothing is small beside a time where the zone is UTC."""
+    return case.zone.key if case.zone.key == "UTC" else f"{case.zone.key}; every time is UTC, with that of this zone in small"
 
 
 def _counted(case: Case) -> str:
@@ -128,17 +137,32 @@ def _sections(case: Case, across: float) -> Sequence[tuple[str, Sequence[Rows]]]
         for document in case.documents
     ]
     events = [_event(event, across, case) for event in case.events]
+    signers = [_signer(*each, across, case) for each in zip(case.signers, _pictures(case), strict=True)]
     return [
         ("Documents" if len(documents) != 1 else "Document", documents),
-        ("Signers" if len(case.signers) != 1 else "Signer", [_signer(signer, across, case) for signer in case.signers]),
+        ("Signers" if len(case.signers) != 1 else "Signer", signers),
         ("What happened", events),
         ("In the log", _log(case, across)),
-        ("Seal of the executed document", [_seal(case, across)]),
+        ("Seal of the executed documents" if len(documents) != 1 else "Seal of the executed document", [_seal(case, across)]),
         ("How to verify", _verification(case, across)),
     ]
 
 
-def _signer(signer: Signer, across: float, case: Case) -> Rows:
+def _pictures(case: Case) -> Iterator[Rows]:
+    """The images of the signatures, as many as there is time for."""
+    points = 0
+    for signer in case.signers:
+        if signer.drawn is None:
+            yield ()
+            continue
+        points += points_of(signer.drawn)
+        if points <= _MAX_POINTS:
+            yield image(signer.drawn, *_SIGNATURE)
+        else:
+            yield text("(not drawn here: the images are too large together)", _LABEL, _SIGNATURE[0])
+
+
+def _signer(signer: Signer, picture: Rows, across: float, case: Case) -> Rows:
     half = (across - _GUTTER) / 2
     who: list[Pair] = [
         ("E-mail", signer.email),
@@ -158,13 +182,9 @@ def _signer(signer: Signer, across: float, case: Case) -> Rows:
     if signer.reason is not None:
         when.append(("Reason", signer.reason))
     right = _pairs(when, half, case, _NARROW_LABEL_WIDTH)
-    if signer.drawn is not None:
-        right += gap(3) + beside(
-            [
-                (0, text("As drawn", _LABEL, _NARROW_LABEL_WIDTH)),
-                (_NARROW_LABEL_WIDTH, image(signer.drawn, *_SIGNATURE)),
-            ]
-        )
+    if picture:
+        label = text("As given", _LABEL, _NARROW_LABEL_WIDTH)
+        right += gap(3) + beside([(0, label), (_NARROW_LABEL_WIDTH, picture)])
     name = text(signer.name, _NAME, across, (f"{signer.role}  ·  {signer.outcome}" if signer.role else signer.outcome, _LABEL))
     columns = beside([(0, _pairs(who, half, case, _NARROW_LABEL_WIDTH)), (half + _GUTTER, right)])
     return name + gap(2) + columns + gap(4) + rule(across) + gap(5)
@@ -247,7 +267,7 @@ def _told(told: Told, across: float, case: Case) -> Rows:
         case Timed(at, source, words):
             beside_it = "  ·  ".join(part for part in (_local(at, case), source) if part)
             rows = text(_utc(at), _PLAIN, across, (beside_it, _SMALL))
-            return rows + text(words, _PLAIN, across) if words else rows
+            return rows + tuple(row for line in words.split("\n") if line for row in text(line, _PLAIN, across))
         case Absent(reason):
             return text(f"({reason})", _LABEL, across)
         case _ as never:

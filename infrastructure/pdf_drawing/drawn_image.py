@@ -20,7 +20,6 @@ from infrastructure.pdf_drawing.image_refusal import MAX_BYTES, MAX_PIXELS, Imag
 #: On white paper, the difference of the darkest and the lightest point (of 255) that a person still sees.
 _SEEN: Final = 24
 
-
 #: 600 to an inch.
 _DOTS_PER_POINT: Final = 600 / 72
 
@@ -64,6 +63,15 @@ def read_drawn_image(data: bytes) -> DrawnImage:
     if all(most - least < _SEEN for least, most in shades):
         raise ImageRefused(ImageFault.BLANK)
     return DrawnImage(upright.width, upright.height, upright.tobytes())
+
+
+def points_of(data: bytes) -> int:
+    """How many points an image has by its header; none where it has no header that can be read."""
+    try:
+        with Image.open(BytesIO(data), formats=("PNG", "JPEG")) as image:
+            return image.width * image.height
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return 0
 
 
 def put_image(canvas: Canvas, drawn: bytes, corner: tuple[float, float], room: tuple[float, float]) -> None:

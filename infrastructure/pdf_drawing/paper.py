@@ -1,8 +1,8 @@
 """Rows that are set one under another on as many pages as they need."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import Final
 
 import segno
@@ -26,6 +26,10 @@ TEST: Final = "Test, without effect"
 #: Points.
 MARGIN: Final = 45.0
 FOOT: Final = 34.0
+
+#: Columns higher than this may be divided by the end of a page, in pieces of about so many points.
+_WHOLE: Final = 480.0
+_PIECE: Final = 60.0
 
 #: Modules around a QR code that stay free (ISO/IEC 18004 section 5.3.8).
 _QUIET: Final = 4
@@ -105,13 +109,28 @@ def _line(parts: Sequence[tuple[float, str, Style]]) -> Row:
 
 
 def beside(columns: Sequence[tuple[float, Rows]]) -> Rows:
-    """Columns, each at a distance from the left, as one row that no page end divides."""
+    """Columns, each at a distance from the left, as one row that no page end divides; as some, where it were too high for a page."""
+    if max(height(rows) for _, rows in columns) > _WHOLE:
+        pieces = zip_longest(*(_pieces(rows) for _, rows in columns), fillvalue=())
+        return tuple(row for piece in pieces for row in beside([(at[0], rows) for at, rows in zip(columns, piece, strict=True)]))
 
     def paint(canvas: Canvas, left: float, top: float) -> None:
         for start, rows in columns:
             paint_rows(canvas, rows, left + start, top)
 
     return (Row(max(height(rows) for _, rows in columns), paint),)
+
+
+def _pieces(rows: Rows) -> Iterator[Rows]:
+    """The rows in pieces, each at most `_PIECE` high or a single row."""
+    piece: Rows = ()
+    for row in rows:
+        if piece and height(piece) + row.height > _PIECE:
+            yield piece
+            piece = ()
+        piece += (row,)
+    if piece:
+        yield piece
 
 
 def image(drawn: bytes, across: float, down: float) -> Rows:

@@ -21,6 +21,7 @@ from domain.signing import ViewDocument
 from infrastructure.certificate_case import Circumstances, case_from, making, paper_for
 from infrastructure.pdf_drawing.case import Absent, Case, CaseCheckpoint, Known, Paper, Timed, Told
 from infrastructure.pdf_drawing.certificate import certificate
+from infrastructure.pdf_drawing.paper import MARGIN
 from infrastructure.telling.happened import Happened
 from infrastructure.telling.picture import picture
 from tests.certificate_world import (
@@ -312,6 +313,26 @@ def test_as_many_as_an_envelope_may_have_are_all_told() -> None:
     assert len(case.signers) == len({signer.name for signer in case.signers}) == 100
     assert len(case.events) == len(world.told(envelope)) > 1_000
     assert len(case.heads) == 101
+
+
+def test_what_is_longer_than_a_page_goes_on_on_the_next() -> None:
+    world = CertificateWorld()
+    envelope, (ana,) = world.send([someone("Ana")])
+    world.sign_at_browser(envelope, ana, attestation="私" * 2_000)
+    pages = pypdfium2.PdfDocument(certificate(world.case(envelope)))
+    assert sum(page.get_textpage().get_text_range().count("U+79C1") for page in pages) == 2_000 + 200
+    for page in pages:
+        content = page.get_textpage()
+        bottoms = [content.get_rect(index)[1] for index in range(content.count_rects())]
+        assert min(bottom for bottom in bottoms if bottom > MARGIN / 2 + 2) > MARGIN - 2
+
+
+def test_images_that_are_too_large_together_are_not_all_drawn_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infrastructure.pdf_drawing.certificate._MAX_POINTS", 3 * 360 * 110)
+    _, _, case = told(one_signer)
+    pages = pypdfium2.PdfDocument(certificate(replace(case, signers=case.signers * 5)))
+    found = " ".join(page.get_textpage().get_text_range() for page in pages)
+    assert " ".join(found.split()).count("(not drawn here: the images are too large together)") == 2
 
 
 def test_of_many_whose_statements_are_long_the_beginnings_stand_on_paper() -> None:
