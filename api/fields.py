@@ -8,7 +8,9 @@ from datetime import date
 from typing import Annotated, Final, assert_never
 from uuid import UUID
 
+from pydantic import BeforeValidator, WithJsonSchema
 from pydantic import Field as Constraint
+from pydantic_core import PydanticCustomError
 
 from api import text
 from api.deps import Deps, DrawingRefused, Face, ImageFault, ImageRefused, capacity, check_image, fits, undrawable
@@ -26,12 +28,22 @@ MAX_LABEL_CHARACTERS: Final = 100
 #: More than a page in the least letters has room for.
 MAX_VALUE_CHARACTERS: Final = 5_000
 
+
+def _text_or_truth(value: object) -> object:
+    if isinstance(value, bool) or (isinstance(value, str) and len(value) <= MAX_VALUE_CHARACTERS):
+        return value
+    raise PydanticCustomError("invalid_value", f"Must be true, false or a text of at most {MAX_VALUE_CHARACTERS} characters")
+
+
+Value = Annotated[
+    str | bool,
+    BeforeValidator(_text_or_truth),
+    WithJsonSchema({"anyOf": [{"type": "string", "maxLength": MAX_VALUE_CHARACTERS}, {"type": "boolean"}]}),
+]
+
 #: What a body gives: values by the fields' labels.
 Values = Annotated[
-    dict[
-        Annotated[str, Constraint(min_length=1, max_length=MAX_LABEL_CHARACTERS)],
-        Annotated[str, Constraint(max_length=MAX_VALUE_CHARACTERS)] | bool,
-    ],
+    dict[Annotated[str, Constraint(min_length=1, max_length=MAX_LABEL_CHARACTERS)], Value],
     Constraint(max_length=MAX_PLACED_FIELDS),
 ]
 

@@ -139,6 +139,7 @@ async def test_what_cannot_stand_in_a_field_is_refused_and_nothing_is_signed(dat
         for fields in unreadable:
             answered = await world.complete(sent, fields)
             assert (answered.status_code, answered.json()["code"]) == (422, "validation_failed")
+            assert len(answered.json()["errors"]) == 1
         wrong = await world.complete(sent, {"Town": "x"}, token="sig_wrong", signature_blob=drawing())
         assert (wrong.status_code, wrong.json()["code"]) == (403, "invalid_session_token")
         assert await world.run.head() == head
