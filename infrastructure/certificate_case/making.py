@@ -125,6 +125,7 @@ def case_from(told: Sequence[Happened], personal: Mapping[str, Shown], beside: C
         wording,
         titles={id: f"Document {number}" for number, id in enumerate(documents, 1)},
         names={who: spell(name, MAX_NAME_IN_EVENT) for who, name in wording.names.items()},
+        images="with the signer, above.",
     )
     streams: dict[UUID, list[Happened]] = defaultdict(list)
     for each in told:

@@ -78,7 +78,7 @@ def steps(base_url: str, envelope: UUID) -> tuple[str, ...]:
         ),
         (
             "Whether the log holds what stands here: python3 verify_evidence.py evidence.zip --policy policy.txt (scripts/verify_evidence.py,"
-            " one file that needs nothing of this software). The policy names the log's key and the witnesses that you trust, seal.pem the"
+            " one file that needs Python and cryptography alone). The policy names the log's key and the witnesses that you trust, seal.pem the"
             " certificates; take them from whom they belong to, never from this file or the bundle."
         ),
         (

@@ -194,7 +194,7 @@ def _signed(who: str, fact: DocumentSigned, wording: Wording) -> str:
 def _picture(image: Personal, wording: Wording) -> str:
     """Where a picture is, since it is nothing to be read."""
     disclosed = isinstance(wording.personal.get(image.commitment), Disclosed)
-    return "as a data URI in disclosures.jsonl" if disclosed else wording.value(image)
+    return wording.images if disclosed else wording.value(image)
 
 
 def _reason(reason: Personal | None, wording: Wording) -> str:

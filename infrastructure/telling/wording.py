@@ -27,7 +27,8 @@ class Wording:
     """What the words for the facts of one envelope need to know.
 
     `personal` tells by commitment what became of a value; `names` are the participants' and `titles` the documents', by id;
-    `fields` are the labels of the envelope's fields, of which the first has the number 1. Values are cut after `longest` characters.
+    `fields` are the labels of the envelope's fields, of which the first has the number 1. Values are cut after `longest` characters;
+    `images` says where those of signatures are.
     """
 
     personal: Mapping[str, Shown]
@@ -36,6 +37,7 @@ class Wording:
     fields: Sequence[str] = ()
     fineness: Fineness = "microseconds"
     longest: int = MAX_SHOWN
+    images: str = "as a data URI in disclosures.jsonl"
 
     def value(self, personal: Personal) -> str:
         """A personal value, or why it is not there."""

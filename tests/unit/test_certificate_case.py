@@ -224,6 +224,7 @@ def test_a_signature_as_it_was_drawn_and_the_labels_of_what_was_filled_in_are_to
     assert isinstance(ana.ended, Timed)
     assert ana.ended.text == "1 document; 3 fields filled in: city, 2, occupation"
     assert "filled in 3 fields: city, 2, occupation." in on_paper(one_signer)
+    assert "The drawn signature: with the signer, above." in on_paper(one_signer)
     assert "architect" not in on_paper(one_signer)
 
 
