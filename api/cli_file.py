@@ -12,6 +12,7 @@ from api.cli_bundle import finding_members, named, print_judgement, read_policy
 from api.cli_context import say
 from api.cli_receipt import EXIT_CODES, read_receipts
 from api.file_verifying import verify_in_ledger
+from domain.actor import Mode
 from domain.entry import format_time
 from domain.faults import Verdict
 from infrastructure.clock import SystemClock
@@ -89,6 +90,8 @@ def _sentence(path: Path, found: FileJudgement) -> str:
     if found.pin.kind not in kinds:
         return f"{path} is not an executed document; {found.findings[0].reason}."
     about = f"{path} is {kinds[found.pin.kind]} of the envelope {found.envelope} in the ledger {found.ledger!r}"
+    if found.mode is Mode.TEST:
+        about += ", a test without effect"
     match found.verdict:
         case Verdict.VALID:
             return f"{about}, recorded at {format_time(found.pin.at)}."

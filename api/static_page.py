@@ -2,14 +2,13 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final
 
 _STYLE: Final = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
 
 #: Of a page and of its script. They are the same for everybody, and what leads to them is nobody else's business.
-ASSET_HEADERS: Final[Mapping[str, str]] = {
+ASSET_HEADERS: Final = {
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
@@ -17,12 +16,13 @@ ASSET_HEADERS: Final[Mapping[str, str]] = {
 }
 
 
-def page_headers(page: bytes) -> dict[str, str]:
-    """The headers of a page: by its Content-Security-Policy (CSP 3) it runs its own script and style, and asks this server alone."""
+def page_headers(page: bytes, *more: str) -> dict[str, str]:
+    """The headers of a page: by its Content-Security-Policy (CSP 3) it runs its own script and style, and asks this server alone.
+
+    `more` are further directives of the policy.
+    """
     style = _STYLE.search(page)
     digest = "'none'" if style is None else f"'sha256-{b64encode(sha256(style[1]).digest()).decode()}'"
-    policy = (
-        f"default-src 'none'; script-src 'self'; style-src {digest}; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-    return {**ASSET_HEADERS, "content-security-policy": policy, "x-frame-options": "DENY"}
+    own = ("default-src 'none'", "script-src 'self'", f"style-src {digest}", "connect-src 'self'")
+    policy = (*own, *more, "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'")
+    return {**ASSET_HEADERS, "content-security-policy": "; ".join(policy), "x-frame-options": "DENY"}

@@ -279,6 +279,10 @@ def test_the_command_tells_each_check_and_its_exit_code_is_the_verdict(world: Fi
     assert (shown.exit_code, "is no file that is known here." in shown.stdout) == (1, True)
     assert command(pdf, "--bundle", pdf, "--policy", policy).exit_code == 2
     assert command(pdf, "--policy", policy).exit_code == 2
+    nowhere = CliRunner().invoke(
+        app, ["verify", str(pdf)], env={"COUNTERSIGN_DATA": str(tmp_path / "none"), "DATABASE_URL": None}
+    )
+    assert (nowhere.exit_code, "There is no ledger in" in nowhere.stderr, (tmp_path / "none").exists()) == (2, True, False)
     assert command(pdf, *trust, "--expect-ledger", "x").exit_code == 2
 
 

@@ -29,4 +29,4 @@ async def page(envelope: str = "") -> Response:
 @router.get("/assets/page.js")
 async def script() -> Response:
     """The page's script."""
-    return Response(_SCRIPT, 200, dict(ASSET_HEADERS), "text/javascript; charset=utf-8")
+    return Response(_SCRIPT, 200, ASSET_HEADERS, "text/javascript; charset=utf-8")

@@ -6,11 +6,8 @@ page's script sends it in `X-Signing-Session-Token`, so it is in no URL and in n
 `POST /v1/signing_sessions/{id}/complete`; what is here is the rest.
 """
 
-import re
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -24,6 +21,7 @@ from api.deps import Answer, Deps, Key, Outcome, Reference, token_hash
 from api.http import RECEIPTS_DESCRIBED, RequestLimits, idempotency_key, json_answer, pdf_response, provenance, read_json
 from api.participants import signing_with_person, title_references
 from api.problems import REFUSALS, Problem, answer_problems, problem
+from api.static_page import ASSET_HEADERS, page_headers
 from api.surfaces.signer.models import MAX_REASON_CHARACTERS, Decline, Declined, Head, Package, package_of
 from domain.actor import Actor, ActorKind, IdentityMethod
 from domain.coordination import Participate
@@ -47,24 +45,8 @@ _FOLDER: Final = Path(__file__).parent
 _PAGE: Final = (_FOLDER / "page.html").read_bytes()
 _SCRIPT: Final = (_FOLDER / "page.js").read_bytes()
 
-
-def _policy(page: bytes) -> str:
-    """The Content-Security-Policy (CSP 3) of a page: its own script and style, PDFs as blobs, and nothing else."""
-    style = re.search(rb"<style>(.*?)</style>", page, re.DOTALL)
-    digest = "" if style is None else f"'sha256-{b64encode(sha256(style[1]).digest()).decode()}'"
-    return (
-        f"default-src 'none'; script-src 'self'; style-src {digest}; connect-src 'self'; frame-src blob:; object-src blob:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-
-
-_PRIVATE: Final = {
-    "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-robots-tag": "noindex",
-}
-_PAGE_HEADERS: Final = {**_PRIVATE, "content-security-policy": _policy(_PAGE), "x-frame-options": "DENY"}
+#: A document is shown in a frame.
+_PAGE_HEADERS: Final = page_headers(_PAGE, "frame-src blob:", "object-src blob:")
 
 _ERRORS: Final = {
     403: "The token is missing, belongs to another session, or a newer invitation has replaced it.",
@@ -160,7 +142,7 @@ async def _record_view(deps: Deps, request: Request, access: _Access, document: 
 
 
 def _json(answer: Answer) -> Response:
-    return Response(answer.body, answer.status, _PRIVATE, answer.media_type)
+    return Response(answer.body, answer.status, ASSET_HEADERS, answer.media_type)
 
 
 def build(deps: Deps) -> FastAPI:
@@ -194,7 +176,7 @@ def _add_page(app: FastAPI) -> None:
 
     @app.get("/sign/assets/page.js", include_in_schema=False)
     async def script() -> Response:
-        return Response(_SCRIPT, 200, _PRIVATE, "text/javascript; charset=utf-8")
+        return Response(_SCRIPT, 200, ASSET_HEADERS, "text/javascript; charset=utf-8")
 
 
 def _add_reading(app: FastAPI, deps: Deps) -> None:
@@ -230,7 +212,7 @@ def _add_reading(app: FastAPI, deps: Deps) -> None:
             refuse_late(access.envelope, deps.clock.now())
             await _record_view(deps, request, access, wanted)
         response = pdf_response(content, signing.documents[wanted], "document.pdf")
-        response.headers.update(_PRIVATE)
+        response.headers.update(ASSET_HEADERS)
         return response
 
 
