@@ -55,7 +55,7 @@ def found(judgement: Judgement, check: Check) -> Finding:
     return next(finding for finding in judgement.findings if finding.check is check)
 
 
-def verdicts(judgement: Judgement) -> dict[Check, Verdict]:
+def verdicts(judgement: Judgement) -> dict[str, Verdict]:
     return {finding.check: finding.verdict for finding in judgement.findings}
 
 
