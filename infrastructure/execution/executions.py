@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 FOLLOWER: Final = "executions"
 
 #: How often a worker looks for work by itself; what the follower notes wakes it at once.
-POLL_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 0.5
 
 
 class Executions:
