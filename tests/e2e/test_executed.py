@@ -57,7 +57,8 @@ def done(client: Client | Project, envelope: str) -> Answered:
             return None
         return found
 
-    return eventually(looked, 60)
+    found: Answered = eventually(looked, 60)
+    return found
 
 
 def text_of(content: bytes) -> str:

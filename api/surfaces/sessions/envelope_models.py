@@ -129,7 +129,9 @@ class EnvelopeDocument(Record):
     title: str | None
     pages: int
     sha256: str
-    executed_sha256: str | None = Field(description="Of the signed file, once there is one; `GET /v1/executions/{id}` says where it is.")
+    executed_sha256: str | None = Field(
+        description="Of the signed file, once there is one; `GET /v1/executions/{id}` says where it is."
+    )
 
 
 class SigningEnvelope(Record):
