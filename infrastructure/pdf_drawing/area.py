@@ -105,10 +105,9 @@ class Area:
 
     def _lines(self, fitted: Fitted, face: Face, colour: Colour, corner: tuple[float, float]) -> None:
         self.canvas.setFillColorRGB(*colour)
-        self.canvas.setFont(lettering.font(face), fitted.size)
         for number, line in enumerate(fitted.lines):
             baseline = corner[1] - (lettering.ASCENT + number * lettering.LEADING) * fitted.size
-            self.canvas.drawString(corner[0], baseline, line)
+            lettering.draw(self.canvas, line, face, fitted.size, (corner[0], baseline))
 
     def _checkbox(self, ticked: bool) -> None:
         side = min(self.width, self.height) - 1
@@ -151,8 +150,7 @@ def _foot_line(foot: Foot, across: float) -> Fitted:
 
 def _foot_text(canvas: Canvas, fitted: Fitted, face: Face, colour: Colour, at: tuple[float, float]) -> None:
     canvas.setFillColorRGB(*colour)
-    canvas.setFont(lettering.font(face), fitted.size)
-    canvas.drawString(*at, fitted.lines[0])
+    lettering.draw(canvas, fitted.lines[0], face, fitted.size, at)
 
 
 def _meet(one: Box, other: Box) -> bool:

@@ -246,7 +246,7 @@ def _verification(case: Case, across: float) -> Sequence[Rows]:
         + gap(2)
         for number, step in enumerate(case.offline, 1)
     ]
-    note = "A letter that the typeface of this file lacks is told by its number in Unicode, such as U+674E."
+    note = "A letter that the typefaces of this file lack is told by its number in Unicode, such as U+0915."
     return [*steps, gap(4) + text(note, _SMALL, across)]
 
 

@@ -1,15 +1,19 @@
 """The letters that are drawn: which there are, how wide they are, and how a text fits a box.
 
-The typefaces are DejaVu 2.35, unmodified, with their licence beside them (Bitstream Vera's: free to use,
-embed and pass on). They lie here, and not with the system, because the bytes of a drawn file follow from
-those of its typeface: the same document must come out the same on every machine. They have Latin, Greek,
-Cyrillic, Armenian and Georgian letters. What has to be joined, reordered or stacked to be read (Arabic,
-Hebrew, the scripts of India) needs more than a typeface, and Chinese, Japanese and Korean need one thirty
-times as large: neither is drawn, rather than drawn wrong.
+The typefaces lie here with their licences, unmodified, and not with the system, because the bytes of a drawn
+file follow from those of its typeface: the same document must come out the same on every machine. DejaVu 2.35
+(free to use, embed and pass on) has Latin, Greek, Cyrillic, Armenian and Georgian letters. Droid Sans Fallback
+(Apache 2.0) has Chinese and Japanese ones, in the shapes that are usual in China, and Nanum Gothic Coding (SIL
+Open Font License 1.1) the Korean syllables; both are upright and of one weight whatever is around them. They are
+large, so they are read when the first such letter comes.
+
+What has to be joined, reordered or stacked to be read (Arabic, Hebrew, Thai, the scripts of India) needs more than
+a typeface: it is not drawn, rather than drawn wrong.
 """
 
+import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -19,6 +23,7 @@ from typing import Final
 
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
 
 #: Where the typefaces lie.
 FOLDER: Final = Path(__file__).with_name("typefaces")
@@ -44,6 +49,17 @@ _UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 #: Written from left to right, or taking the direction of what is around (Unicode Standard Annex 9, table 4).
 _DIRECTIONS: Final = frozenset({"L", "EN", "ES", "ET", "CS", "NSM", "WS", "ON", "BN"})
 
+#: Letters without a shape: a name must not have what nobody sees.
+_FILLERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
+
+#: Ideographs and kana. A line may end between any two of them, also behind the marks that follow one and before an opening
+#: bracket (Unicode Standard Annex 14, classes ID and CJ, the latter as if they were the former).
+_FREE: Final = (
+    "\u2e80-\u2fd5\u3005-\u3007\u3021-\u3029\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31a0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d\U00020000-\U000323af"
+)
+_WORD_END: Final = re.compile(f"( )|(?<=[{_FREE}、。，．〉》」』】〕）])(?=[{_FREE}〈《「『【〔（])")
+
 
 class Face(StrEnum):
     """A typeface, by the name that it has in a PDF."""
@@ -61,13 +77,30 @@ class Fitted:
     lines: tuple[str, ...]
 
 
+#: The typefaces of wide letters (Unicode Standard Annex 11), and the syllables that only the Korean one has.
+_EASTERN: Final = "DroidSansFallbackFull"
+_KOREAN: Final = "NanumGothicCoding"
+_SYLLABLES: Final = range(0xAC00, 0xD7A4)
+
+
 @cache
-def _widths(face: Face) -> Mapping[str, float]:
+def _widths(typeface: str) -> Mapping[str, float]:
     """The letters that a typeface has, with their widths at a size of one point."""
-    font = TTFont(face, str(FOLDER / f"{face}.ttf"))
+    font = TTFont(typeface, str(FOLDER / f"{typeface}.ttf"))
     pdfmetrics.registerFont(font)
     letters = (chr(code) for code, glyph in font.face.charToGlyph.items() if glyph)
     return {letter: font.face.charWidths[ord(letter)] / 1000 for letter in letters}
+
+
+@lru_cache(4096)
+def typeface(letter: str, face: Face) -> str | None:
+    """The typeface that draws a letter: the face's own, else one of those that have what it lacks; None if there is none."""
+    if letter in _widths(face):
+        return str(face)
+    if unicodedata.east_asian_width(letter) not in "FHW":
+        return None
+    other = _KOREAN if ord(letter) in _SYLLABLES else _EASTERN
+    return other if letter in _widths(other) else None
 
 
 def font(face: Face) -> str:
@@ -78,8 +111,23 @@ def font(face: Face) -> str:
 
 def width(text: str, face: Face, size: float) -> float:
     """How wide a line of drawable letters is, in points."""
-    widths = _widths(face)
-    return sum(widths[letter] for letter in text) * size
+    own = _widths(face)
+    return sum(own[letter] if letter in own else _widths(str(typeface(letter, face)))[letter] for letter in text) * size
+
+
+def runs(line: str, face: Face) -> Iterator[tuple[str, str]]:
+    """A line of drawable letters in parts, from the left, each with the typeface that draws it."""
+    for name, letters in groupby(line, lambda letter: typeface(letter, face)):
+        yield str(name), "".join(letters)
+
+
+def draw(canvas: Canvas, line: str, face: Face, size: float, at: tuple[float, float]) -> None:
+    """Draws a line of drawable letters from a point on, in points."""
+    left, baseline = at
+    for name, letters in runs(line, face):
+        canvas.setFont(name, size)
+        canvas.drawString(left, baseline, letters)
+        left += width(letters, face, size)
 
 
 def undrawable(text: str, face: Face = Face.PLAIN) -> tuple[str, ...]:
@@ -98,9 +146,10 @@ def _is_drawable(character: str, face: Face) -> bool:
     placed = not unicodedata.combining(character) and kind not in {"Mn", "Mc", "Me"}
     return (
         kind not in _UNSEEN
+        and character not in _FILLERS
         and (placed or ord(character) in _ACCENTS)
         and unicodedata.bidirectional(character) in _DIRECTIONS
-        and character in _widths(face)
+        and typeface(character, face) is not None
     )
 
 
@@ -111,7 +160,7 @@ def composed(text: str) -> str:
 
 
 def spelled_out(text: str, face: Face = Face.PLAIN) -> str:
-    """One line in which what cannot be drawn is told by its number in Unicode: `⟨U+674E U+7AF9⟩`.
+    """One line in which what cannot be drawn is told by its number in Unicode: `⟨U+0E01 U+0E02⟩`.
 
     So people are named whatever their script. The brackets themselves are spelled out too, so nobody can be
     called what another is written as.
@@ -142,11 +191,13 @@ def lines(text: str, face: Face, size: float, across: float, *, breaking: bool) 
     space = width(" ", face, size)
     for paragraph in text.split("\n"):
         line, used = "", 0.0
-        for word in paragraph.split(" "):
+        first, *others = _WORD_END.split(paragraph)
+        for before, word in zip([None, *others[::2]], [first, *others[1::2]], strict=True):
+            between = " " if before and line else ""
             more = width(word, face, size)
-            if used + space * bool(line) + more <= across:
-                used += space * bool(line) + more
-                line = f"{line} {word}" if line else word
+            if used + space * bool(between) + more <= across:
+                used += space * bool(between) + more
+                line += between + word
                 continue
             if line:
                 found.append(line)

@@ -102,8 +102,7 @@ def _line(parts: Sequence[tuple[float, str, Style]]) -> Row:
     def paint(canvas: Canvas, left: float, top: float) -> None:
         for start, words, style in parts:
             canvas.setFillColorRGB(*style.colour)
-            canvas.setFont(lettering.font(style.face), style.size)
-            canvas.drawString(left + start, top - lettering.ASCENT * size, words)
+            lettering.draw(canvas, words, style.face, style.size, (left + start, top - lettering.ASCENT * size))
 
     return Row(size * 1.3, paint)
 

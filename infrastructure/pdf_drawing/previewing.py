@@ -4,6 +4,7 @@ To be run where the file that is read can harm nobody (`drawing.py` does).
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from io import BytesIO
 from typing import Final
 
@@ -12,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from domain.field import FieldType
 from infrastructure.pdf_drawing.blocks import DrawingRefused, Fault, PreviewBox
-from infrastructure.pdf_drawing.lettering import FOLDER, Face, spelled_out
+from infrastructure.pdf_drawing.lettering import FOLDER, Face, runs, spelled_out
 
 #: A picture is smaller than asked for where it would have more points than this.
 MAX_PIXELS: Final = 8_000_000
@@ -57,12 +58,11 @@ def picture(data: bytes, page: int, boxes: Sequence[PreviewBox], width_pixels: i
     except pypdfium2.PdfiumError as err:
         raise DrawingRefused(Fault.UNREADABLE) from err
     size = max(round(_LABEL * paper.width / 900), _LEAST_LABEL)
-    font = ImageFont.truetype(str(FOLDER / f"{Face.BOLD}.ttf"), size, layout_engine=ImageFont.Layout.BASIC)
     # Labels over all boxes, so that none is covered by a box that overlaps its own.
     for put in (_put_box, _put_label):
         for box in boxes:
             edges = _edges(box, scale / 1000)
-            put(paper, box, edges, font)
+            put(paper, box, edges, size)
     out = BytesIO()
     paper.save(out, "PNG")
     return out.getvalue()
@@ -73,22 +73,31 @@ def _edges(box: PreviewBox, scale: float) -> Edges:
     return left, top, left + box.box.width_millipoints * scale, top + box.box.height_millipoints * scale
 
 
-def _put_box(paper: Image.Image, box: PreviewBox, edges: Edges, font: ImageFont.FreeTypeFont) -> None:
+def _put_box(paper: Image.Image, box: PreviewBox, edges: Edges, size: int) -> None:
     shade = _SHADES[box.kind]
-    ImageDraw.Draw(paper, "RGBA").rectangle(edges, fill=(*shade, _FILL), outline=shade, width=max(round(font.size / 9), 1))
+    ImageDraw.Draw(paper, "RGBA").rectangle(edges, fill=(*shade, _FILL), outline=shade, width=max(round(size / 9), 1))
 
 
-def _put_label(paper: Image.Image, box: PreviewBox, edges: Edges, font: ImageFont.FreeTypeFont) -> None:
+def _put_label(paper: Image.Image, box: PreviewBox, edges: Edges, size: int) -> None:
     """A tag with the label and the kind: within the box at its top left where it fits, else beside it, never off the page."""
     label = spelled_out(box.label, Face.BOLD)
     label = label if len(label) <= _MOST_LABEL else f"{label[: _MOST_LABEL - 1]}…"
-    words = f"{label} · {box.kind.capitalize()}"
-    pen = ImageDraw.Draw(paper, "RGBA")
-    across = float(pen.textlength(words, font)) + 6
-    high = font.size * 1.3
+    words = [(letters, _font(name, size)) for name, letters in runs(f"{label} · {box.kind.capitalize()}", Face.BOLD)]
+    across = sum(font.getlength(letters) for letters, font in words) + 6
+    high = size * 1.3
     left, top, right, bottom = edges
     inside = across <= right - left and high <= bottom - top
     x = left if inside or left + across <= paper.width else max(paper.width - across, 0.0)
     y = top if inside else top - high if top >= high else min(bottom, paper.height - high)
+    pen = ImageDraw.Draw(paper, "RGBA")
     pen.rectangle((x, y, x + across, y + high), fill=(*_SHADES[box.kind], _TAG))
-    pen.text((x + 3, y + font.size * 0.1), words, fill="white", font=font)
+    x += 3
+    for letters, font in words:
+        # On one line: typefaces reach up differently.
+        pen.text((x, y + size * 1.03), letters, fill="white", font=font, anchor="ls")
+        x += font.getlength(letters)
+
+
+@lru_cache(16)
+def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(FOLDER / f"{name}.ttf"), size, layout_engine=ImageFont.Layout.BASIC)

@@ -214,7 +214,7 @@ async def test_the_package_says_what_is_to_be_signed_for_whom_and_until_when(dat
 @in_loop
 async def test_the_package_tells_the_participants_own_fields(database: DatabaseUrls, tmp_path: Path) -> None:
     async with opened(database, tmp_path) as world:
-        command = world.run.creation(replace(ANA, name="李竹"), BO)
+        command = world.run.creation(replace(ANA, name="กข"), BO)
         who, document = [slot.participant for slot in command.created.participants], command.created.documents[0].id
         placed = (
             PlacedField(who[0], document, FieldType.TEXT, 1, 0, 0, 160_000, 18_000, True, "City"),

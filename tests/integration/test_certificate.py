@@ -95,7 +95,7 @@ async def test_the_paper_tells_what_the_log_and_the_vault_hold_and_after_an_eras
             "192.0.2.55 the address of the connection",
             "Firefox/145 in its own words",
             "with the statement “I agree.”",
-            "⟨U+674E U+5C0F U+9F8D⟩ Declined",
+            "李小龍 Declined",
             "Reason Too dear.",
             f"{BASE_URL}/verify/{sent.id}",
         ):
