@@ -82,6 +82,8 @@ def test_the_base_url_loses_its_trailing_slash() -> None:
         ("COUNTERSIGN_READ_WAIT_SECONDS", "0"),
         ("COUNTERSIGN_READ_WAIT_SECONDS", "nan"),
         ("COUNTERSIGN_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("COUNTERSIGN_TIME_ZONE", "Europe/Nowhere"),
+        ("COUNTERSIGN_EXECUTION_LANES", "-1"),
         ("COUNTERSIGN_SURFACE_HOSTS", "sign.example.com"),
         ("COUNTERSIGN_SURFACE_HOSTS", "sign.example.com=signly"),
         ("COUNTERSIGN_SECRET_KEY", "not base64"),
