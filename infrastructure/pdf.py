@@ -53,6 +53,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "outside-content": "The PDF shows something that is not in it but in another file; print it to a new PDF.",
     "unclear-form": "A form field on page {page} has a value that readers show differently; print the PDF to a new PDF.",
     "unclear-annotation": "A note, stamp or mark on page {page} is shown differently by different readers; print the PDF to a new PDF.",
+    "unclear-layers": "The PDF has layers that readers or printers show differently, or that a click shows; print the PDF to a new PDF.",
     "too-many-places": "The texts to look for stand in more than {most} places; take texts that are not part of others.",
     "took-too-long": "The PDF took too long to read; print it to a new PDF.",
     "unreadable": "The PDF could not be read: the program that reads it broke down. Print it to a new PDF.",

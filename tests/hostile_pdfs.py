@@ -63,6 +63,23 @@ def field(entries: bytes, form: bytes = b"", more: Objects | None = None) -> byt
     return annotated(widget, more, b"/AcroForm << /Fields [6 0 R] %s >>" % form)
 
 
+def stamped(entries: bytes, appearance: bytes = b"/N 7 0 R", kind: bytes = b"Stamp", drawing: bytes = b"") -> bytes:
+    """A page with a black mark on it."""
+    annotation = b"<< /Type /Annot /Subtype /%s /Rect [50 490 300 530] /AP << %s >> %s >>" % (kind, appearance, entries)
+    form = drawing or b"/Type /XObject /Subtype /Form /BBox [0 0 9 9]"
+    return annotated(annotation, {7: stream(b"0 0 9 9 re f", form), 9: b"<< /Type /OCG /Name (x) >>"})
+
+
+def layered(shown: bytes, layer: bytes, document: bytes = b"") -> bytes:
+    """A page with words on a layer; `shown` is what its configuration says, and `layer` what is said of it."""
+    return file({
+        1: catalog(b"/OCProperties << /OCGs [9 0 R] /D << %s >> >> %s" % (shown, document)),
+        3: page(resources=b"<< /Font << /F 5 0 R >> /Properties << /L 9 0 R >> >>"),
+        4: stream(b"/OC /L BDC " + text(b"1 000 EUR") + b" EMC"),
+        9: b"<< /Type /OCG /Name (x) %s >>" % layer,
+    })  # fmt: skip
+
+
 def exponential(levels: int = 18, times: int = 10) -> bytes:
     """A drawing that uses another ten times, which uses another ten times: 10^18 letters in six kilobytes."""
     objects = {3: page(resources=b"<< /Font << /F 5 0 R >> /XObject << /X 10 0 R >> >>"), 4: stream(b"/X Do")}
@@ -186,6 +203,36 @@ HOSTILE: Final[Mapping[str, tuple[Callable[[], bytes], str]]] = {
         lambda: annotated(b"<< /Subtype /Square /Rect [50 490 300 530] /IC [1 1 1] >>"), "unclear-annotation"
     ),
     "shown-by-some-readers": (shown_by_some, "damaged"),
+    "mark-for-readers-that-know-it": (lambda: stamped(b"/F 1"), "unclear-annotation"),
+    "mark-with-flags-that-are-no-number": (lambda: stamped(b"/F (2)"), "unclear-annotation"),
+    "mark-with-more-flags-than-there-are": (lambda: stamped(b"/F 4294967298"), "unclear-annotation"),
+    "mark-in-no-state": (lambda: stamped(b"/V /On", b"/N << /On 7 0 R >>"), "unclear-annotation"),
+    "mark-in-a-state-that-is-not-there": (lambda: stamped(b"/AS /On", b"/N << /Off 7 0 R >>"), "unclear-annotation"),
+    "mark-without-bounds": (lambda: stamped(b"", drawing=b"/Type /XObject /Subtype /Form"), "unclear-annotation"),
+    "mark-on-a-layer": (lambda: stamped(b"", drawing=b"/Subtype /Form /BBox [0 0 9 9] /OC 9 0 R"), "unclear-annotation"),
+    "note-that-shows-itself": (lambda: stamped(b"", kind=b"Popup"), "unclear-annotation"),
+    "link-with-a-border-over-the-words": (
+        lambda: annotated(b"<< /Subtype /Link /Rect [50 490 300 530] /C [1 1 1] /Border [0 0 40] >>"), "unclear-annotation"
+    ),
+    "link-with-a-thin-border": (lambda: annotated(b"<< /Subtype /Link /Rect [50 490 300 530] /BS << /W 1 >> >>"), "ok"),
+    "field-of-no-form": (lambda: stamped(b"/FT /Tx /T (f)", kind=b"Widget"), "unclear-form"),
+    "field-that-readers-paint-white": (lambda: field(b"/FT /Sig /MK << /BG [1 1 1] >>"), "unclear-form"),
+    "field-on-a-layer": (lambda: field(b"/FT /Tx /OC 9 0 R", more={9: b"<< /Type /OCG /Name (x) >>"}), "unclear-form"),
+    "layer-that-some-readers-show": (lambda: layered(b"", b"/Usage << /View << /ViewState /OFF >> >>"), "unclear-layers"),
+    "layer-that-is-printed-only": (
+        lambda: layered(b"/OFF [9 0 R]", b"/Usage << /Print << /PrintState /ON >> >>"), "unclear-layers"
+    ),
+    "layer-that-shows-from-near": (
+        lambda: layered(b"/AS [<< /Event /View /Category [/Zoom] /OCGs [9 0 R] >>]", b"/Usage << /Zoom << /min 5 >> >>"), "unclear-layers"
+    ),
+    "layer-for-those-who-draw": (lambda: layered(b"/OFF [9 0 R]", b"/Intent /Design"), "unclear-layers"),
+    "layer-that-a-click-shows": (
+        lambda: layered(b"/OFF [9 0 R]", b"", b"/Outlines << /First << /A << /S /SetOCGState /State [/ON 9 0 R] >> >> >>"),
+        "unclear-layers",
+    ),
+    "layer-as-it-seems": (lambda: layered(b"/Order [9 0 R]", b"/Usage << /Print << /PrintState /ON >> >>"), "ok"),
+    "content-that-breaks-off": (lambda: file({4: stream(b"<< /A 0 0 9 9 re f")}), "bad-content"),
+    "turned-by-a-number-that-is-not-whole": (lambda: file({3: page(b"/Rotate 90.0")}), "bad-page"),
     # What has no size, or none that can be. Where none can be read all readers take US Letter, and so does the normalised form.
     "page-of-a-light-year": (lambda: file({3: page(box=b"[0 0 1000000000 1000000000]")}), "bad-page"),
     "page-of-99-digits": (lambda: file({3: page(box=b"[0 0 %s 600]" % (b"9" * 99))}), "no-pages"),

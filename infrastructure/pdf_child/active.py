@@ -19,9 +19,10 @@ SUBMIT: Final = "submit-action"
 EMBEDDED: Final = "embedded-file"
 MEDIA: Final = "rich-media"
 OUTSIDE: Final = "outside-content"
+LAYERS: Final = "unclear-layers"
 
 #: Of several reasons the first is given.
-_ORDER: Final = (SIGNED, XFA, JAVASCRIPT, LAUNCH, SUBMIT, EMBEDDED, MEDIA, OUTSIDE)
+_ORDER: Final = (SIGNED, XFA, JAVASCRIPT, LAUNCH, SUBMIT, EMBEDDED, MEDIA, OUTSIDE, LAYERS)
 
 #: Entries of a dictionary (ISO 32000-1 sections 7.7.4, 7.11.4, 8.10.4, 12.6.4.16, 12.7.8, 12.8.1, 14.11.7).
 _KEYS: Final = {
@@ -52,6 +53,7 @@ _NAMES: Final = {
     "/Screen": MEDIA,
     "/Sound": MEDIA,
     "/3D": MEDIA,
+    "/SetOCGState": LAYERS,
 }
 
 _NAMED_BY: Final = ("/S", "/Type", "/Subtype")

@@ -44,6 +44,8 @@ class Contents:
         if self._read_bytes > MAX_CONTENT_BYTES or self._read_marks > MAX_MARKS:
             raise Unusable("too-complex")
         program = read_program(self._document, content)
+        if not program.ended:
+            raise pikepdf.PdfError("readers differ on where a content that breaks off ends")
         drawings = resources.get("/XObject") if isinstance(resources, pikepdf.Dictionary) else None
         drawn, depth = len(content), 0
         if isinstance(drawings, pikepdf.Dictionary):

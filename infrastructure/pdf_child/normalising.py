@@ -1,7 +1,6 @@
 """Writes a PDF anew: the same pages to look at, and nothing that could make them look otherwise later.
 
-Each page's content leaves nothing open. Form fields and annotations become part of the page, by the appearance that they have:
-one is never made up, since a reader that does so shows something else than another (ISO 32000-2 section 12.7.4.3 on NeedAppearances).
+Each page's content leaves nothing open. Form fields and annotations become part of the page, by the appearance that they have.
 Links stay. The same bytes give the same bytes.
 """
 
@@ -11,8 +10,9 @@ from typing import Any, Final
 
 import pikepdf
 
+from infrastructure.pdf_child.annotations import appearances, is_seen
 from infrastructure.pdf_child.contents import annotations_of
-from infrastructure.pdf_child.limits import Unusable
+from infrastructure.pdf_child.layers import settle_layers
 from infrastructure.pdf_child.program import Program, written_anew
 
 #: What is kept of the document and of a page; the rest is for editing, or does something when it is opened or printed
@@ -33,9 +33,6 @@ _LINK: Final = frozenset((
 #: What a link may do: go somewhere in the document, in another one, or on the web.
 _GOING: Final = frozenset(("/GoTo", "/GoToR", "/URI", "/Named"))
 
-#: An annotation that is not to be seen on a screen: hidden, or no view (ISO 32000-1 table 165).
-_UNSEEN: Final = 1 << 1 | 1 << 5
-
 
 def normalise(document: pikepdf.Pdf, programs: Sequence[Program]) -> tuple[bytes, frozenset[int]]:
     """The document written anew, and the numbers (from 1) of the pages that annotations became a part of.
@@ -45,15 +42,15 @@ def normalise(document: pikepdf.Pdf, programs: Sequence[Program]) -> tuple[bytes
     """
     drawn = set()
     form = document.Root.get("/AcroForm")
-    asks_readers = isinstance(form, pikepdf.Dictionary) and bool(form.get("/NeedAppearances", False))
+    settle_layers(document)
     for number, (page, program) in enumerate(zip(document.pages, programs, strict=True), 1):
         _balance(document, page, program)
-        kept = [each for each in annotations_of(page) if _is_seen(each, number, asks_readers)]
-        if any(_normal(each) is not None for each in kept):
+        kept = [each for each in annotations_of(page) if is_seen(each, form, number)]
+        if any(appearances(each) is not None for each in kept):
             drawn.add(number)
         page.obj["/Annots"] = pikepdf.Array(kept)
-    if asks_readers:
-        document.Root.AcroForm.NeedAppearances = False  # else qpdf would leave the fields as they are
+    if isinstance(form, pikepdf.Dictionary):
+        form.NeedAppearances = False  # else qpdf would leave the fields as they are
     document.flatten_annotations("screen")
     for page in document.pages:
         _keep_links(page)
@@ -79,45 +76,6 @@ def _balance(document: pikepdf.Pdf, page: pikepdf.Page, program: Program) -> Non
         page.obj.Contents = document.make_stream(written_anew(page))
     if program.closing:
         page.contents_add(document.make_stream(f"\n{program.closing}".encode()), prepend=False)
-
-
-def _is_seen(annotation: pikepdf.Dictionary, page: int, asks_readers: bool) -> bool:
-    """Whether an annotation is to become a part of the page, or to stay as a link; raises Unusable for what is neither clear."""
-    kind = annotation.get("/Subtype")
-    if kind == pikepdf.Name.Popup or int(annotation.get("/F", 0)) & _UNSEEN:
-        return False
-    shown = _normal(annotation) is not None
-    if kind == pikepdf.Name.Widget:
-        if _is_written(annotation) and (asks_readers or not isinstance(_normal(annotation), pikepdf.Stream)):
-            raise Unusable("unclear-form", page=page)
-        return shown
-    if "/OC" in annotation or (not shown and kind != pikepdf.Name.Link):
-        raise Unusable("unclear-annotation", page=page)
-    return True
-
-
-def _is_written(field: pikepdf.Dictionary) -> bool:
-    """Whether a form field has a value that is to be read on the page."""
-    value = _inherited(field, "/V")
-    empty = value is None or (isinstance(value, pikepdf.String) and not bytes(value)) or value == pikepdf.Array()
-    return _inherited(field, "/FT") in (pikepdf.Name.Tx, pikepdf.Name.Ch) and not empty
-
-
-def _inherited(field: pikepdf.Dictionary, name: str) -> Any:
-    """An entry of a field or of the fields that it is a part of (ISO 32000-1 section 12.7.3.1)."""
-    for _ in range(100):
-        if name in field:
-            return field[name]
-        above = field.get("/Parent")
-        if not isinstance(above, pikepdf.Dictionary):
-            return None
-        field = above
-    raise Unusable("damaged")
-
-
-def _normal(annotation: pikepdf.Dictionary) -> Any:
-    appearances = annotation.get("/AP")
-    return appearances.get("/N") if isinstance(appearances, pikepdf.Dictionary) else None
 
 
 def _keep_links(page: pikepdf.Page) -> None:

@@ -28,12 +28,13 @@ class Program:
     """What matters of a content stream.
 
     `closing` are the operators that close what it leaves open. It is `whole` if it can stay as it is written: not if it
-    closes what it never opened (readers skip that, but inside of our own q it would close that), nor if it ends within
-    a string or an image. `uses` counts the external objects that it draws, by name.
+    closes what it never opened (readers skip that, but inside of our own q it would close that), nor if it has not `ended`
+    but breaks off within a string, a dictionary or an image. `uses` counts the external objects that it draws, by name.
     """
 
     closing: str
     whole: bool
+    ended: bool
     uses: Counter[str]
 
 
@@ -48,7 +49,7 @@ def read_program(document: pikepdf.Pdf, content: bytes) -> Program:
         rightly = _count(last, opened) and rightly
         if last == _USE and len(instruction.operands) == 1:
             uses[str(instruction.operands[0])] += 1
-    return Program("".join(f"{closing}\n" for closing in reversed(opened)), rightly and last == _END, uses)
+    return Program("".join(f"{closing}\n" for closing in reversed(opened)), rightly and last == _END, last == _END, uses)
 
 
 def marks(content: bytes) -> int:

@@ -67,7 +67,7 @@ def check_page(page: Any, number: int) -> Sheet:
     if not (least <= right - left <= most and least <= top - bottom <= most):
         raise Unusable("bad-page", page=number)
     rotation = page.obj.get("/Rotate", 0)
-    if rotation % 90 or page.obj.get("/UserUnit", 1) != 1:
+    if (rotation and not isinstance(rotation, int)) or rotation % 90 or page.obj.get("/UserUnit", 1) != 1:
         raise Unusable("bad-page", page=number)
     return Sheet(left, bottom, right, top, int(rotation) // 90 % 4)
 

@@ -31,6 +31,7 @@ DIFFERENT: Final = {
     "active/pdfjs/encrypted-attachment.pdf": (
         "damaged", "its cross-reference table is not where it says, and only a reader that guesses comes to see its encryption"
     ),
+    "handmade/content-inline-image-unterminated.pdf": ("bad-content", "its content breaks off, and readers differ on what of it they show"),
     "malformed/pdfjs/bomb_giant.pdf": ("bad-content", "the page's content unpacks to more than the limit; the file itself can be read"),
     "malformed/qpdf/bad-xref-entry.pdf": ("damaged", _TEXT_LOST),
     "malformed/qpdf/bad23.pdf": ("damaged", _TEXT_LOST),

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from infrastructure.pdf import PdfFacts, PdfLimits, UnusablePdf, inspect_pdf
-from tests.hostile_pdfs import annotated, catalog, field, file, page, stream, text
+from tests.hostile_pdfs import annotated, catalog, field, file, layered, page, stream, text
 from tests.shared_data import shared, some
 
 #: Of 255. The edges of a field are smoothed differently when it is drawn with the page.
@@ -114,6 +114,12 @@ def test_nothing_happens_when_the_document_is_opened_and_nobody_is_named() -> No
     assert set(opened.pages[0].obj.keys()) == {"/Type", "/Parent", "/MediaBox", "/Resources", "/Contents"}
     assert "/Info" not in opened.trailer
     assert b"Ana" not in accept(data).normalised
+
+
+def test_no_layer_can_be_switched_any_more() -> None:
+    opened = read(layered(b"/Order [9 0 R] /AS [<< /Event /Print >>]", b"/Usage << /Print << /PrintState /ON >> >>"))
+    assert set(opened.Root.OCProperties.D.keys()) == set()
+    assert "/Usage" not in opened.Root.OCProperties.OCGs[0]
 
 
 def test_what_is_left_open_is_closed_and_what_was_never_opened_is_left_out() -> None:
