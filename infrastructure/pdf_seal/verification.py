@@ -29,19 +29,22 @@ async def verify_seal(pdf: bytes, anchors: Sequence[Certificate], time_anchors: 
     authorities, () if none is trusted. A certificate is judged by the seal's trusted time, or by `at` (aware) without one.
     """
     if len(pdf) > MAX_BYTES:
-        return _failed(f"the file has {len(pdf)} bytes, more than the {MAX_BYTES} that a sealed one may have")
+        return _without_answer(
+            Outcome.FAILED, f"the file has {len(pdf)} bytes, more than the {MAX_BYTES} that a sealed one may have"
+        )
     asked = {"anchors": _pem(anchors), "time_anchors": _pem(time_anchors), "at": at.isoformat()}
     try:
         answer = await ask_fork(_CHILD, (json.dumps(asked).encode() + b"\n", pdf), _MAX_ANSWER_BYTES)
         return from_json(json.loads(answer))
     except NoAnswer as err:
-        return _failed(f"the program that reads the file gave no answer: {err}")
+        # It may have been starved by others: of the file that says nothing.
+        return _without_answer(Outcome.INDETERMINATE, f"the program that reads the file gave no answer: {err}")
     except (ValueError, TypeError, LookupError, RecursionError):
-        return _failed("the program that reads the file gave no answer of ours")  # it was taken over
+        return _without_answer(Outcome.FAILED, "the program that reads the file gave no answer of ours")  # it was taken over
 
 
-def _failed(detail: str) -> Findings:
-    return Findings((Finding(Check.FORM, Outcome.FAILED, detail),))
+def _without_answer(outcome: Outcome, detail: str) -> Findings:
+    return Findings((Finding(Check.FORM, outcome, detail),))
 
 
 def _pem(certificates: Sequence[Certificate]) -> str:
