@@ -4,22 +4,26 @@ A line of JSON on standard input says by what (`anchors` and `time_anchors` as P
 One line of JSON, `Findings.as_json`, goes to standard output. Whatever else happens, the parent sees as the end of the process.
 """
 
+import asyncio
 import json
 import logging
 import os
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 # The parent gives no folder of ours away; this file knows where it lies.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-import cryptography.hazmat.backends.openssl.backend  # noqa: F401 (a signature needs it: loaded here, not in each fork)
+import pikepdf
 from cryptography import x509
 
 from infrastructure.fork_server import serve
 from infrastructure.pdf_child import limit
+from infrastructure.pdf_seal.credentials import for_trial
 from infrastructure.pdf_seal.examination import examine
+from infrastructure.pdf_seal.sealing import seal
 
 
 def main() -> None:
@@ -38,6 +42,18 @@ def _certificates(pem: str) -> list[x509.Certificate]:
     return x509.load_pem_x509_certificates(pem.encode()) if pem else []
 
 
+def _warm_up() -> None:
+    """Judges a seal of its own, so that not every fork has to load and reckon what all of them need."""
+    now, blank = datetime.now(UTC), BytesIO()
+    with pikepdf.new() as document:
+        document.add_blank_page()
+        document.save(blank)
+    made = for_trial(now)
+    sealed = asyncio.run(seal(blank.getvalue(), made.signer, now))
+    examine(sealed.content, (made.root,), (), now)
+
+
 if __name__ == "__main__":
     logging.disable()  # nobody reads it, and a traceback takes longer than the check that it tells of
+    _warm_up()
     serve(main)

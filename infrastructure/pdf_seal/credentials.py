@@ -118,6 +118,13 @@ def development(folder: Path, now: datetime) -> Development:
     return Development(checked(SealSigner(seal, (root,), _signing(key)), str(folder / _SEAL_FILE)), root, root_key)
 
 
+def for_trial(now: datetime) -> Development:
+    """As `development`, and kept nowhere."""
+    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root = _issue(root_key, now, None)
+    return Development(SealSigner(_issue(key, now, (root, root_key)), (root,), _signing(key)), root, root_key)
+
+
 def from_pkcs12(path: Path, password: str | None, known: Sequence[Certificate] = ()) -> SealSigner:
     """The key and the certificates of a PKCS#12 file that only its owner can read; raises SecretError.
 

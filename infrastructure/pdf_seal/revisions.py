@@ -19,7 +19,10 @@ from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigMDP
 from pyhanko.sign.signers.pdf_byterange import DocumentTimestamp, PdfSignedData, SignatureObject
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 
+from infrastructure.pdf_seal.hex_strings import read_them_at_once
 from infrastructure.pdf_seal.profile import CannotSeal
+
+read_them_at_once()  # for all that writes or reads seals
 
 SEAL_FIELD: Final = "CountersignSeal"
 _STAMP_FIELD: Final = "CountersignTime"
