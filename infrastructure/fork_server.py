@@ -46,7 +46,9 @@ class _Server:
                 os.kill(pid, signal.SIGKILL)
 
     def _run(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's, meant for who started this: standard input ends then
+        for ending in (signal.SIGINT, signal.SIGTERM):
+            # Of a terminal or of a service's end, sent to all processes: who started this finishes its tasks, then standard input ends.
+            signal.signal(ending, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._waking.fileno(), warn_on_full_buffer=False)
         for each in (self._control, self._woken):
@@ -57,9 +59,9 @@ class _Server:
                     self._woken.recv(4096)
                     self._bury()
                 elif key.fileobj is not self._control:
-                    self._selector.unregister(key.fileobj)
-                    if self._fates.get(key.data) is key.fileobj:
-                        os.kill(key.data, signal.SIGKILL)  # not buried yet, so the number is still its own
+                    if self._fates.get(key.data) is key.fileobj:  # not buried just now, so the number is still its own
+                        self._selector.unregister(key.fileobj)
+                        os.kill(key.data, signal.SIGKILL)
                 elif not self._begin():
                     return
 

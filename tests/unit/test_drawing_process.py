@@ -257,3 +257,30 @@ def test_a_program_gets_none_of_our_settings(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("COUNTERSIGN_MASTER_KEY", "secret")
     path = program(tmp_path, "os.write(1, repr(sorted(name for name in os.environ if 'COUNTERSIGN' in name)).encode())")
     assert run(ask_fork(path, [], 100)) == b"[]"
+
+
+def test_a_task_given_up_just_as_its_fork_ends_takes_no_other_with_it(tmp_path: Path) -> None:
+    """The program learns of both at once, for it is busy: forking takes it 0.4 seconds here."""
+    path = program(tmp_path, "said = sys.stdin.buffer.read()\ntime.sleep(float(said))\nos.write(1, said)")
+    slow = "fork = os.fork\ndef slow():\n    pid = fork()\n    if pid: time.sleep(0.4)\n    return pid\nos.fork = slow\n"
+    path.write_text(path.read_text().replace("def work", f"{slow}def work"))
+
+    async def both() -> bytes:
+        await ask_fork(path, [b"0"], 100)
+        short = asyncio.create_task(ask_fork(path, [b"0.5"], 100))
+        await asyncio.sleep(0)
+        other = asyncio.create_task(ask_fork(path, [b"0.6"], 100))
+        await asyncio.sleep(0.7)
+        short.cancel()
+        return await other
+
+    assert run(both()) == b"0.6"
+
+
+def test_a_service_that_is_asked_to_end_finishes_its_tasks(tmp_path: Path) -> None:
+    """Asked is each of its processes, as systemd does."""
+    path = program(
+        tmp_path, "import signal\nfor pid in (os.getpid(), os.getppid()): os.kill(pid, signal.SIGTERM)\nos.write(1, b'done')"
+    )
+    assert run(ask_fork(path, [], 100)) == b"done"
+    assert program_of(path).poll() is None
