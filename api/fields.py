@@ -57,6 +57,9 @@ VALUES_DESCRIBED: Final = (
 #: Those that are there to be signed are required unless the template says otherwise.
 _SIGNED: Final = frozenset((FieldType.SIGNATURE, FieldType.INITIALS))
 
+#: All digits are equally wide.
+_A_DAY: Final = date.max.isoformat()
+
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _EMAIL: Final = re.compile(text.EMAIL)
 _LINE: Final = re.compile(text.LINE)
@@ -117,9 +120,14 @@ def _placed(fields: Sequence[Field], document: UUID, participants: Sequence[UUID
         )
 
 
-def too_small(kind: FieldType, box: Box) -> bool:
-    """Whether a text field has no room for one letter."""
-    return kind is FieldType.TEXT and capacity((box.width_millipoints, box.height_millipoints)) == 0
+def no_room(kind: FieldType, box: Box) -> str | None:
+    """What has no room in a field and may not be shortened: one letter of a text, or a day; None where there is room."""
+    size = box.width_millipoints, box.height_millipoints
+    if kind is FieldType.TEXT and capacity(size) == 0:
+        return "Not one letter fits into it"
+    if kind is FieldType.DATE and fits(kind, size, _A_DAY) is not None:
+        return "A day does not fit into it"
+    return None
 
 
 def filled(

@@ -107,7 +107,7 @@ def _content(kind: FieldType, number: int, signer: DocumentSigner, signature: Si
         case FieldType.TEXT:
             return _written(_text(value))
         case FieldType.DATE:
-            return _written(_text(value) or signature.at.astimezone(zone).date().isoformat())
+            return _written(_text(value)) or Written(signature.at.astimezone(zone).date().isoformat(), shortened=True)
         case FieldType.CHECKBOX:
             return Ticked(value is True)
         case FieldType.NAME:

@@ -321,6 +321,11 @@ FIELD_FAULTS: dict[str, tuple[list[Any], tuple[str, ...], str]] = {
         "Field A does not lie within page 1 of the document; move it, or make it smaller.",
     ),
     "no room": ([{**FIELD, "width": 2}], ("0", "_schema"), "Not one letter fits into it; make it larger."),
+    "no room for a day": (
+        [{**FIELD, "fieldType": "DATE", "width": 20, "height": 6}],
+        ("0", "_schema"),
+        "A day does not fit into it; make it larger.",
+    ),
     "an anchor and a place": (
         [{**FIELD, "anchor": {"text": "here"}}],
         ("0", "_schema"),

@@ -67,7 +67,7 @@ def test_without_values_a_field_says_what_follows_from_who_signs_and_when() -> N
     assert contents(envelope(*ALL), signer()) == [
         Signed("Ana Pérez", None, CAPTION),
         Initialled("AP"),
-        Written("2026-11-21"),
+        Written("2026-11-21", shortened=True),
         Ticked(ticked=False),
         Written("Ana Pérez", shortened=True),
         Written("ana@example.com", shortened=True),
@@ -94,8 +94,8 @@ def test_an_optional_text_that_was_left_empty_and_an_address_that_nobody_gave_le
 
 def test_a_date_is_the_day_of_signing_in_the_envelopes_zone() -> None:
     state = envelope(placed(FieldType.DATE))
-    assert contents(state, signer(), zone=UTC_ZONE) == [Written("2026-11-21")]
-    assert contents(state, signer(), zone=LIMA) == [Written("2026-11-20")]
+    assert contents(state, signer(), zone=UTC_ZONE) == [Written("2026-11-21", shortened=True)]
+    assert contents(state, signer(), zone=LIMA) == [Written("2026-11-20", shortened=True)]
 
 
 def test_what_was_erased_is_said_to_be() -> None:
@@ -104,7 +104,7 @@ def test_what_was_erased_is_said_to_be() -> None:
         Signed(ERASED_NAME, None, CAPTION),
         Initialled(ERASED),
         Written(ERASED, shortened=True),
-        Written("2026-11-21"),
+        Written("2026-11-21", shortened=True),
         Written(ERASED, shortened=True),
         Written(ERASED_NAME, shortened=True),
         Written(ERASED, shortened=True),
@@ -124,7 +124,7 @@ def test_blocks_stand_on_their_own_documents_and_pages_in_the_order_of_the_field
     lease = blocks_of(state, LEASE, [signer(), signer(BO, "Bo Li")], UTC_ZONE)
     assert [(block.page, block.content) for block in lease.blocks] == [
         (2, Written("Ana Pérez", shortened=True)),
-        (1, Written("2026-11-21")),
+        (1, Written("2026-11-21", shortened=True)),
     ]
     assert (lease.blocks[0].box.x_millipoints, lease.blocks[0].box.width_millipoints) == (72_000, 160_000)
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from api.deps import Deps, Normalised, PdfLimits, TextPlace, UnusablePdf, find_text
-from api.fields import too_small
+from api.fields import no_room
 from api.surfaces.partner.answers import Failed
 from api.surfaces.partner.bodies import AnchorBody, FieldBody
 from api.surfaces.partner.refusals import absent
@@ -102,8 +102,8 @@ def _field(index: int, sent: FieldBody, sizes: Sequence[PageSize], texts: Mappin
         field = _standing(field, page, box)
     elif sent.unit == "percent" and sent.page is not None:
         field = _standing(field, sent.page, _in_percent(index, sent, sent.page, sizes))
-    if (stands := field.box) is not None and too_small(field.type, stands):
-        raise Failed(at((index, "_schema"), "Not one letter fits into it; make it larger."))
+    if (stands := field.box) is not None and (fault := no_room(field.type, stands)) is not None:
+        raise Failed(at((index, "_schema"), f"{fault}; make it larger."))
     return field
 
 

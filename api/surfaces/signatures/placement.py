@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from api.deps import TextPlaces
-from api.fields import too_small
+from api.fields import no_room
 from api.surfaces.signatures.bodies import FIELD_TYPES, AnchorBody, CreateBody, FieldBody
 from api.surfaces.signatures.parsing import Faults
 from domain.envelope import MAX_PLACED_FIELDS, PlacedField
@@ -55,8 +55,8 @@ def _explicit(
         faults.add(("fields", index), f"Lies outside the page: {err}")
         return
     kind = FIELD_TYPES[sent.type]
-    if too_small(kind, box):
-        faults.add(("fields", index), "Not one letter fits into it")
+    if (fault := no_room(kind, box)) is not None:
+        faults.add(("fields", index), fault)
     elif who is not None:
         yield _field(who, document, kind, sent.page, box, sent.required)
 
@@ -74,8 +74,8 @@ def _anchored(
         box = box_at_text(page, corner, asked, SIZES[kind])
         if not box.on(page):
             faults.add(("anchorTags", index), f"Does not fit on page {place.page} with its width and height")
-        elif too_small(kind, box):
-            faults.add(("anchorTags", index), "Not one letter fits into it")
+        elif (fault := no_room(kind, box)) is not None:
+            faults.add(("anchorTags", index), fault)
         elif who is not None:
             yield _field(who, document, kind, place.page, box, tag.required)
 
