@@ -4,12 +4,12 @@ OCSP is not asked: a certificate whose issuer keeps no lists is one without mate
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -28,6 +28,7 @@ PAUSE: Final = timedelta(minutes=1)
 #: Addresses in one certificate that are tried.
 _MOST_ADDRESSES: Final = 4
 
+_ADDRESS: Final = re.compile("https?://", re.IGNORECASE)
 _HEADERS: Final = {"accept-encoding": "identity", "user-agent": "countersign"}
 
 _PEM: Final = b"-----BEGIN X509 CRL-----"
@@ -140,7 +141,7 @@ def addresses(certificate: Certificate) -> list[str]:
     except (x509.ExtensionNotFound, ValueError):
         return []
     names = [name.value for point in points for name in point.full_name or () if isinstance(name, x509.UniformResourceIdentifier)]
-    return [name for name in names if urlsplit(name).scheme in ("http", "https")][:_MOST_ADDRESSES]
+    return [name for name in names if _ADDRESS.match(name)][:_MOST_ADDRESSES]
 
 
 def _is_by(found: CertificateRevocationList, issuer: Certificate) -> bool:

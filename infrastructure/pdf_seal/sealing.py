@@ -19,7 +19,7 @@ from infrastructure.pdf_seal.profile import CannotSeal, Obstacle, Profile, Seale
 from infrastructure.pdf_seal.revisions import Reserved, reserve_seal, reserve_stamp, with_material
 from infrastructure.pdf_seal.revocations import Lists, Revocations, revoked
 from infrastructure.pdf_seal.signature import Signature, certificates_in, sign
-from infrastructure.pdf_seal.signed_parts import signatures_in
+from infrastructure.pdf_seal.signed_parts import leading_to, signatures_in
 from infrastructure.trusted_time import TimeStampRefused
 
 #: For the attributes and their frame, beside certificates and the signature's value.
@@ -52,8 +52,8 @@ async def seal(
         content = reserved.filled(whole)
     except (TimeStampRefused, CannotSeal) as err:  # CannotSeal: a token that is too large
         return SealedPdf(reserved.filled(made.der()), Profile.B_B, Shortfall(Obstacle.NOT_STAMPED, str(err)))
-    chain = _ders((*signer.chain, *roots, *time_source.anchors))
-    certificates = list(dict.fromkeys(certificates_in((whole, stamped.token)) + chain))
+    known = (*signer.chain, *roots, *time_source.anchors)
+    certificates = _certificates((whole, stamped.token), known)
     found = await _lists(certificates, revocations)
     try:
         await check_material(stamped.token, time_source.anchors, certificates, found.ders, stamped.time)
@@ -92,9 +92,14 @@ async def renew(sealed: bytes, time_source: TimeSource, roots: Sequence[Certific
     `seal`. Raises CannotSeal, or TimeStampRefused when the authority does not give one.
     """
     signatures = await asyncio.to_thread(signatures_in, sealed)
-    certificates = list(dict.fromkeys(certificates_in(signatures) + _ders((*roots, *time_source.anchors))))
+    certificates = _certificates(signatures, (*roots, *time_source.anchors))
     found = await _lists(certificates, revocations)
     return await _archive(sealed, time_source, certificates, found.ders)
+
+
+def _certificates(signatures: Sequence[bytes], known: Sequence[Certificate]) -> list[bytes]:
+    """What validates signatures. Whoever adds a stranger to a token could else have any address asked for a list."""
+    return leading_to(known, list(dict.fromkeys(certificates_in(signatures) + _ders(known))))
 
 
 async def _lists(certificates: Sequence[bytes], revocations: Revocations | None) -> Lists:

@@ -156,6 +156,16 @@ def check_issued(der: bytes, anchors: Sequence[Certificate]) -> None:
             raise NotSealed(f"a certificate in a signature is by nobody that is known: {certificate.issuer.rfc4514_string()}")
 
 
+def leading_to(known: Sequence[Certificate], certificates: Sequence[bytes]) -> list[bytes]:
+    """Those of `certificates` (DER) that are `known`, or are issued by one of them that is: a signature may hold any others beside."""
+    found = set(known)
+    waiting = {x509.load_der_x509_certificate(each) for each in certificates} - found
+    while issued := {each for each in waiting if any(_issued(each, one) for one in found)}:
+        found |= issued
+        waiting -= issued
+    return [each for each in certificates if x509.load_der_x509_certificate(each) in found]
+
+
 def _holder(data: Any) -> Any:
     try:
         return extract_certificate_info(data).signer_cert

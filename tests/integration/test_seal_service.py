@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from asn1crypto import cms, tsp, x509  # type: ignore[import-untyped]
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs12
 
 from domain.seal import Obstacle, Profile
@@ -212,12 +213,35 @@ def test_what_does_not_pass_is_not_renewed(world: World) -> None:
     assert len(world.responder.queries) == asked
 
 
+def test_a_stranger_in_a_token_has_nobody_asked_for_lists(world: World) -> None:
+    """Nothing covers the certificates beside the authority's own, and many authorities are asked without TLS."""
+    before = world.responder.behaviour
+    with serving({}) as (address, asked):
+        root = issue("Stranger", ca=True)
+        strangers = (root, issue("Another", root, lists=(f"{address}/secret",)))
+
+        def joined(query: bytes) -> tuple[int, Iterator[bytes]]:
+            answer = tsp.TimeStampResp.load(b"".join(before(query)[1]))
+            for each in strangers:
+                added = cms.CertificateChoices("certificate", x509.Certificate.load(each.certificate.public_bytes(Encoding.DER)))
+                answer["time_stamp_token"]["content"]["certificates"].append(added)
+            return 200, iter((answer.dump(force=True),))
+
+        service = seal_service(world.settings(**world.named()), FixedClock(NOW))
+        with answering(world.responder, joined):
+            made = asyncio.run(service.seal(plain_pdf(), NOW))
+    assert made.seal.profile is Profile.B_T
+    assert asked == []
+
+
 def lists_of(source: Revocations, world: World, *certificates: Holder) -> tuple[int, str]:
     found = asyncio.run(source.lists([each.certificate for each in (*certificates, world.root, world.time_root)]))
     return len(found.ders), " ".join(found.failures)
 
 
 def test_a_list_that_cannot_be_fetched_or_believed_is_told_and_no_more(world: World) -> None:
+    odd = issue("Seal", world.root, lists=("http://[odd/root.crl",))
+    assert lists_of(Revocations(clock=FixedClock(NOW)), world, odd)[0] == 0
     for path, why in (("none", "answered 404"), ("large", "more than 1048576 bytes"), ("other", "not by the issuer")):
         holder = issue("Seal", world.root, lists=(f"{world.address}/{path}.crl",))
         count, failures = lists_of(Revocations(clock=FixedClock(NOW)), world, holder)
