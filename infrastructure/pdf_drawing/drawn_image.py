@@ -42,7 +42,11 @@ def read_drawn_image(data: bytes) -> DrawnImage:
             # Said by the header: nothing is unpacked before.
             if image.width * image.height > MAX_PIXELS:
                 raise ImageRefused(ImageFault.TOO_LARGE)
-            upright = ImageOps.exif_transpose(image).convert("RGBA")
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I"):
+                # 65,536 shades of grey, of which Pillow would take all but the darkest 256 for white.
+                upright = upright.convert("I").point(lambda shade: shade / 257).convert("L")
+            upright = upright.convert("RGBA")
     except (
         OSError,
         SyntaxError,

@@ -338,6 +338,13 @@ def test_a_drawn_signature_is_read(kind: str) -> None:
     assert (found.width, found.height, len(found.rgba)) == (300, 100, 300 * 100 * 4)
 
 
+def test_a_picture_of_65536_shades_keeps_them() -> None:
+    shades = Image.frombytes("I;16", (3, 1), b"\x00\x00\x00\x80\xff\xff")
+    out = BytesIO()
+    shades.save(out, "PNG")
+    assert read_drawn_image(out.getvalue()).rgba == b"\0\0\0\xff\x7f\x7f\x7f\xff\xff\xff\xff\xff"
+
+
 @pytest.mark.parametrize(
     ("data", "fault"),
     [
