@@ -1,5 +1,6 @@
 """Form fields, for all surfaces: given to an envelope's participants, and filled in by them."""
 
+import asyncio
 import re
 from base64 import b64decode
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from datetime import date
 from typing import Annotated, Final, assert_never
 from uuid import UUID
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from pydantic import Field as Constraint
 from pydantic_core import PydanticCustomError
 
@@ -28,6 +29,9 @@ MAX_LABEL_CHARACTERS: Final = 100
 #: More than a page in the least letters has room for.
 MAX_VALUE_CHARACTERS: Final = 5_000
 
+#: Of all values of one signature. Each is measured in many sizes of letters, here and when it is drawn, and drawing has to end.
+MAX_CHARACTERS_TOGETHER: Final = 20_000
+
 
 def _text_or_truth(value: object) -> object:
     if isinstance(value, bool) or (isinstance(value, str) and len(value) <= MAX_VALUE_CHARACTERS):
@@ -41,10 +45,18 @@ Value = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string", "maxLength": MAX_VALUE_CHARACTERS}, {"type": "boolean"}]}),
 ]
 
+
+def _not_too_long(values: dict[str, str | bool]) -> dict[str, str | bool]:
+    if sum(len(value) for value in values.values() if isinstance(value, str)) > MAX_CHARACTERS_TOGETHER:
+        raise PydanticCustomError("invalid_value", f"Must have at most {MAX_CHARACTERS_TOGETHER} characters together")
+    return values
+
+
 #: What a body gives: values by the fields' labels.
 Values = Annotated[
     dict[Annotated[str, Constraint(min_length=1, max_length=MAX_LABEL_CHARACTERS)], Value],
     Constraint(max_length=MAX_PLACED_FIELDS),
+    AfterValidator(_not_too_long),
 ]
 
 #: What a surface's document says of them.
@@ -130,7 +142,7 @@ def no_room(kind: FieldType, box: Box) -> str | None:
     return None
 
 
-def filled(
+async def filled(
     deps: Deps, envelope: Envelope, participant: UUID, given: Mapping[str, str | bool], subject: Subject
 ) -> tuple[FieldValue, ...]:
     """The values given for fields of a participant, concealed as the subject's; raises FieldUnknown, FieldValueUnfit.
@@ -138,16 +150,21 @@ def filled(
     An empty text, and a required checkbox that is not ticked, are as good as not given: whether that will do is
     decided with the signature.
     """
+    # Measuring long texts takes its time.
+    read = await asyncio.to_thread(lambda: dict(_read(envelope, participant, given)))
+    return tuple(FieldValue(number, deps.vault.conceal(read[number], subject)) for number in sorted(read))
+
+
+def _read(envelope: Envelope, participant: UUID, given: Mapping[str, str | bool]) -> Iterator[tuple[int, str | bool]]:
+    """The values by the fields' numbers."""
     numbers = {label: number for number, label in enumerate(labels_of(envelope.fields), 1)}
-    values = []
     for label, value in given.items():
         number = numbers.get(label)
         if number is None or envelope.fields[number - 1].participant != participant:
             raise FieldUnknown(label)
         read = _value(label, envelope.fields[number - 1], value)
         if read is not None:
-            values.append(FieldValue(number, deps.vault.conceal(read, subject)))
-    return tuple(sorted(values, key=lambda value: value.field))
+            yield number, read
 
 
 def _value(label: str, placed: PlacedField, value: str | bool) -> str | bool | None:

@@ -255,7 +255,7 @@ async def _filled(deps: Deps, found: Signer, body: Completion, digest: str) -> t
         except ImageRefused as err:
             raise invalid_field("signature_blob", _IMAGE_CODES[err.code], err.sentence) from err
     envelope = await deps.ledger.state(Envelope, found.signing.envelope)
-    return () if envelope is None else filled(deps, envelope, found.id, body.fields or {}, found.subject)
+    return () if envelope is None else await filled(deps, envelope, found.id, body.fields or {}, found.subject)
 
 
 def identity_of(right: Right | None, with_key: bool) -> IdentityMethod:

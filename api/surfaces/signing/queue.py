@@ -215,7 +215,7 @@ async def _record(
     request: Request, caller: UserCaller, scene: "_Scene", subject: Subject, body: SignBody, key: Key | None
 ) -> Answer:
     state = await scene.deps.ledger.state(Envelope, scene.envelope.id) if body.fields else None
-    values = () if state is None else filled(scene.deps, state, scene.own.id, body.fields or {}, subject)
+    values = () if state is None else await filled(scene.deps, state, scene.own.id, body.fields or {}, subject)
     command = SignDocuments(
         participant=scene.own.id,
         documents=(scene.row.id,),
