@@ -23,6 +23,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypeVar
 from uuid import UUID
@@ -44,7 +45,9 @@ from infrastructure.pdf import PdfLimits, inspect_pdf
 from infrastructure.pdf_drawing.blocks import Block, Foot, Signed
 from infrastructure.pdf_drawing.case import Absent, Case, Paper
 from infrastructure.pdf_drawing.drawing import draw_certificate, execute_document
-from infrastructure.pdf_seal.credentials import development
+from infrastructure.pdf_drawing.executing import execute
+from infrastructure.pdf_seal.credentials import Development, development
+from infrastructure.pdf_seal.examination import examine
 from infrastructure.pdf_seal.findings import Outcome
 from infrastructure.pdf_seal.sealing import seal
 from infrastructure.settings import Settings, variable
@@ -56,6 +59,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 OURS: Final = "ours"
+UNFORKED: Final = "ours, without limits"
 
 #: Documents that are made at a time where memory is watched: a server has as many lanes.
 LANES: Final = 2
@@ -64,6 +68,11 @@ EVERY: Final = 100
 _LOOK_SECONDS: Final = 0.05
 
 _CAPTION: Final = "Signed 2026-11-21 10:00:00 UTC"
+
+BLOCKS: Final = tuple(
+    Block(1, Box(x * 1000, y * 1000, *SIZES[FieldType.SIGNATURE]), Signed(name, None, _CAPTION))
+    for name, (x, y) in zip(NAMES, PLACES, strict=True)
+)
 
 #: What is compared with the peer.
 PEER_DOES: Final = ("drawing", "sealing", "verifying")
@@ -92,6 +101,7 @@ class Bench:
     """What is measured, and with what."""
 
     world: World
+    made: Development
     database: int
     batch: int
     peers: dict[str, Stock]
@@ -123,7 +133,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=6, help="alternating rounds (default: 6)")
+    parser.add_argument("--rounds", type=int, default=4, help="alternating rounds (default: 4)")
     parser.add_argument("--batch", type=int, default=10, help="documents of one step in one round (default: 10)")
     parser.add_argument(
         "--documents", type=int, default=1000, help="documents over which memory is watched, 0 for none (default: 1000)"
@@ -147,7 +157,8 @@ async def _run(installation: Installation, server: EmbeddedServer, options: argp
                 "tuned, P-256": stock(curve, tuned=True),
                 "tuned, RSA-2048": stock(modulus, tuned=True),
             }
-            bench = Bench(world, database, options.batch, peers)
+            made = development(world.deps.settings.data, world.deps.clock.now())
+            bench = Bench(world, made, database, options.batch, peers)
             await _compare(bench, options.rounds)
             _print_steps(bench)
             _print_peers(bench)
@@ -159,35 +170,29 @@ async def _run(installation: Installation, server: EmbeddedServer, options: argp
 
 
 async def _compare(bench: Bench, rounds: int) -> None:
-    await _ours(bench)  # programs that are loaded once, connections, caches
-    await _theirs(bench)
+    sides = (_ours, _unforked, _theirs)
+    for side in sides:  # programs that are loaded once, connections, caches
+        await side(bench)
     bench.taken.clear()
     for turn in range(rounds):
         # Each side goes first as often as last, so that neither always meets the colder machine.
-        for ours in (True, False) if turn % 2 else (False, True):
+        for side in sides if turn % 2 else reversed(sides):
             _tell_on(f"round {turn + 1} of {rounds}")
-            if ours:
-                await _ours(bench)
-            else:
-                await _theirs(bench)
+            await side(bench)
     _tell("")
 
 
 async def _ours(bench: Bench) -> None:
     """Each step for a batch of documents, then the whole for as many envelopes."""
     world, deps = bench.world, bench.world.deps
-    signer = development(deps.settings.data, deps.clock.now()).signer
     envelopes = await world.completed(bench.batch)
     accepted, n = world.accepted, range(bench.batch)
-    boxes = [Box(x * 1000, y * 1000, *SIZES[FieldType.SIGNATURE]) for x, y in PLACES]
-    blocks = [Block(1, box, Signed(name, None, _CAPTION)) for box, name in zip(boxes, NAMES, strict=True)]
 
     async def draw(number: int) -> bytes:
-        foot = Foot(str(envelopes[number]), "0" * 64, deps.clock.now())
-        return await execute_document(accepted.normalised, blocks, foot, None)
+        return await execute_document(accepted.normalised, BLOCKS, _foot(world, number), None)
 
     async def sealed(body: bytes) -> bytes:
-        return (await seal(body, signer, deps.clock.now())).content
+        return await _sealed(bench, body)
 
     async def verify(pdf: bytes) -> None:
         findings = await deps.seals.verify(pdf, deps.clock.now())
@@ -235,8 +240,32 @@ async def _theirs(bench: Bench) -> None:
         await bench.step(side, "verifying", _threaded(peer.verify), sealed)
 
 
+async def _unforked(bench: Bench) -> None:
+    """What forks do for us, done here: the difference is the price of limits."""
+    world, deps = bench.world, bench.world.deps
+
+    def draw(number: int) -> bytes:
+        return execute(world.accepted.normalised, BLOCKS, _foot(world, number))
+
+    def verify(pdf: bytes) -> None:
+        findings = examine(pdf, (bench.made.root,), (), deps.clock.now())
+        assert findings.verdict is Outcome.PASSED, findings
+
+    bodies = await bench.step(UNFORKED, "drawing", _threaded(draw), range(bench.batch))
+    files = await bench.step(UNFORKED, "sealing", lambda body: _sealed(bench, body), bodies)
+    await bench.step(UNFORKED, "verifying", _threaded(verify), files)
+
+
 def _threaded(work: Callable[[T], R]) -> Callable[[T], Awaitable[R]]:
     return lambda thing: asyncio.to_thread(work, thing)
+
+
+async def _sealed(bench: Bench, body: bytes) -> bytes:
+    return (await seal(body, bench.made.signer, bench.world.deps.clock.now())).content
+
+
+def _foot(world: World, number: int) -> Foot:
+    return Foot(str(UUID(int=number)), "0" * 64, world.deps.clock.now())
 
 
 async def _executed(world: World, envelope: UUID) -> None:
@@ -261,7 +290,7 @@ def _print_peers(bench: Bench) -> None:
     for names in (PEER_DOES[:2], PEER_DOES):
         print(f"\n{', '.join(names):26}{columns}")
         wall, processor = _sums(bench, OURS, names)
-        for side in (OURS, *bench.peers):
+        for side in (OURS, UNFORKED, *bench.peers):
             of_wall, of_processor = _sums(bench, side, names)
             ratios = f"{of_wall / wall:14.2f}x{of_processor / processor:10.2f}x"
             print(f"{side:26}{of_wall * 1000:9.1f}{of_processor * 1000:14.1f}{1 / of_processor:21.0f}{ratios}")
@@ -284,14 +313,14 @@ async def _watch_memory(world: World, documents: int) -> None:
     print(f"\nmemory in MiB over {documents:,} executed documents with their certificates, {LANES} at a time")
     print(f"{'documents':>9}{'this process':>14}{'servers of forks':>18}{'largest fork':>14}   per second")
     with _looking(memory):
-        for begin in range(0, documents + 1, EVERY):
-            some = envelopes[max(begin - EVERY, 0) : begin]
+        for before, count in pairwise((0, *range(0, documents, EVERY), documents)):
+            some = envelopes[before:count]
             began = time.perf_counter()
             await _in_lanes(world, some)
             seconds = time.perf_counter() - began
             memory.look()
             rate = f"{len(some) / seconds:13.1f}" if some else ""
-            print(f"{begin:9}{memory.own:14.0f}{sum(memory.servers.values()):18.0f}{memory.largest_fork:14.0f}{rate}")
+            print(f"{count:9}{memory.own:14.0f}{sum(memory.servers.values()):18.0f}{memory.largest_fork:14.0f}{rate}")
     servers = ", ".join(f"{name} {size:.0f}" for name, size in sorted(memory.servers.items()))
     print(f"most this process had {memory.own_peak:.0f}; servers of forks: {servers}")
 

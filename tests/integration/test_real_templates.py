@@ -77,7 +77,9 @@ def test_executed_templates_of_others_and_their_certificates_pass_every_tool(dat
         made = asyncio.run(_made(database, tmp_path, world, templates))
         roots, times = (world.development.root,), (world.time_root.certificate,)
         said = pool.map(lambda pdf: check_with_other_tools(pdf, roots, times), made.values())
+        ours = [world.examine(pdf) for pdf in made.values()]
         verdicts = dict(zip(made, said, strict=True))
+    assert {(findings.verdict, findings.profile) for findings in ours} == {(Outcome.PASSED, Profile.B_LTA)}
     assert len(verdicts) == 2 * len(templates)
     wrong = {
         (*file, tool): verdict
@@ -93,7 +95,7 @@ def test_executed_templates_of_others_and_their_certificates_pass_every_tool(dat
 async def _made(
     database: DatabaseUrls, folder: Path, world: SealWorld, templates: Mapping[str, bytes]
 ) -> dict[tuple[str, str], bytes]:
-    """Of each template the executed document and the certificate, which our own verification has passed."""
+    """Of each template the executed document and the certificate."""
     made = {}
     async with running(database, folder) as run, sealing(run):
         roots, times = (world.development.root,), (world.time_root.certificate,)
@@ -102,11 +104,7 @@ async def _made(
         )
         makes = making(run, seals=seals)
         for name, template in templates.items():
-            executed, certificate = await _executed(run, makes, template)
-            made[name, "executed"], made[name, "certificate"] = executed, certificate
-            for pdf in (executed, certificate):
-                findings = await seals.verify(pdf, run.clock.now())
-                assert (findings.verdict, findings.profile) == (Outcome.PASSED, Profile.B_LTA), (name, findings)
+            made[name, "executed"], made[name, "certificate"] = await _executed(run, makes, template)
     return made
 
 
