@@ -2,12 +2,13 @@
 
 The typefaces lie here with their licences, unmodified, and not with the system, because the bytes of a drawn
 file follow from those of its typeface: the same document must come out the same on every machine. DejaVu 2.35
-(free to use, embed and pass on) has Latin, Greek, Cyrillic, Armenian and Georgian letters. Droid Sans Fallback
+(free to use, embed and pass on) has Latin, Greek, Cyrillic, Armenian and Georgian letters, and those of Arabic and
+Hebrew that `right_to_left.py` can join and order. Droid Sans Fallback
 (Apache 2.0) has Chinese and Japanese ones, in the shapes that are usual in China, and Nanum Gothic Coding (SIL
 Open Font License 1.1) the Korean syllables; both are upright and of one weight whatever is around them. They are
 large, so they are read when the first such letter comes.
 
-What has to be joined, reordered or stacked to be read (Arabic, Hebrew, Thai, the scripts of India) needs more than
+What has to be stacked or otherwise put together to be read (Thai, the scripts of India, marks for vowels) needs more than
 a typeface: it is not drawn, rather than drawn wrong.
 """
 
@@ -24,6 +25,8 @@ from typing import Final
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
+
+from infrastructure.pdf_drawing.right_to_left import NON_JOINER, as_seen, from_right, joined, known
 
 #: Where the typefaces lie.
 FOLDER: Final = Path(__file__).with_name("typefaces")
@@ -95,8 +98,9 @@ def _widths(typeface: str) -> Mapping[str, float]:
 @lru_cache(4096)
 def typeface(letter: str, face: Face) -> str | None:
     """The typeface that draws a letter: the face's own, else one of those that have what it lacks; None if there is none."""
-    if letter in _widths(face):
-        return str(face)
+    for own in (face, Face.PLAIN):
+        if letter in _widths(own):
+            return str(own)
     if unicodedata.east_asian_width(letter) not in "FHW":
         return None
     other = _KOREAN if ord(letter) in _SYLLABLES else _EASTERN
@@ -116,8 +120,8 @@ def width(text: str, face: Face, size: float) -> float:
 
 
 def runs(line: str, face: Face) -> Iterator[tuple[str, str]]:
-    """A line of drawable letters in parts, from the left, each with the typeface that draws it."""
-    for name, letters in groupby(line, lambda letter: typeface(letter, face)):
+    """A line of drawable letters in parts, as they are seen from the left, each with the typeface that draws it."""
+    for name, letters in groupby(as_seen(line), lambda letter: typeface(letter, face)):
         yield str(name), "".join(letters)
 
 
@@ -135,7 +139,9 @@ def undrawable(text: str, face: Face = Face.PLAIN) -> tuple[str, ...]:
 
     A character counts as it is after composition (Unicode's NFC), which is what `composed` draws.
     """
-    return tuple(dict.fromkeys(character for character in composed(text) if not _is_drawable(character, face)))
+    return tuple(
+        dict.fromkeys(character for character in NON_JOINER.sub("", composed(text)) if not _is_drawable(character, face))
+    )
 
 
 @lru_cache(4096)
@@ -148,7 +154,7 @@ def _is_drawable(character: str, face: Face) -> bool:
         kind not in _UNSEEN
         and character not in _FILLERS
         and (placed or ord(character) in _ACCENTS)
-        and unicodedata.bidirectional(character) in _DIRECTIONS
+        and (unicodedata.bidirectional(character) in _DIRECTIONS or known(character))
         and typeface(character, face) is not None
     )
 
@@ -162,7 +168,8 @@ def composed(text: str) -> str:
 def spelled_out(text: str, face: Face = Face.PLAIN) -> str:
     """One line in which what cannot be drawn is told by its number in Unicode: `⟨U+0E01 U+0E02⟩`.
 
-    So people are named whatever their script. The brackets themselves are spelled out too, so nobody can be
+    So people are named whatever their script. Arabic letters are in the forms that they take beside their neighbours: this is to
+    be drawn, not to be spelled out again. The brackets themselves are spelled out too, so nobody can be
     called what another is written as.
     """
     return _spelled(" ".join(composed(text).split()), face)
@@ -174,10 +181,17 @@ def drawable(text: str, face: Face = Face.PLAIN) -> str:
 
 
 def _spelled(line: str, face: Face) -> str:
+    return " ".join(_spelled_word(word, face) for word in line.split(" "))
+
+
+def _spelled_word(word: str, face: Face) -> str:
+    # A half of a word from right to left would stand on the wrong side of the other.
+    drawn_in_part = not (from_right(word) and undrawable(word, face))
     parts: list[str] = []
-    for drawn, run in groupby(line, lambda character: character not in "⟨⟩" and _is_drawable(character, face)):
-        letters = "".join(run)
-        parts.append(letters if drawn else f"⟨{' '.join(f'U+{ord(letter):04X}' for letter in letters)}⟩")
+    for part in NON_JOINER.split(word) if drawn_in_part else [word]:
+        for drawn, run in groupby(part, lambda letter: drawn_in_part and letter not in "⟨⟩" and _is_drawable(letter, face)):
+            letters = "".join(run)
+            parts.append(joined(letters) if drawn else f"⟨{' '.join(f'U+{ord(letter):04X}' for letter in letters)}⟩")
     return "".join(parts)
 
 

@@ -84,7 +84,7 @@ def text(words: str, style: Style, across: float, after: tuple[str, Style] | Non
         if start + lettering.width(rest, after[1].face, after[1].size) <= across:
             rows[-1].append((start, rest, after[1]))
         else:
-            rows += [[(0.0, line, after[1])] for line in _lines(rest, after[1], across)]
+            rows += [[(0.0, line, after[1])] for line in _lines(*after, across)]
     return tuple(_line(parts) for parts in rows)
 
 

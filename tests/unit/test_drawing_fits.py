@@ -17,7 +17,7 @@ from tests.unit.test_pdf_drawing import ACROSS, DOWN, document, shown, texts
 
 DATA: Final = document()
 
-NAMES: Final = st.text(min_size=1, max_size=120) | st.text("mW é李あ김ーก\n", max_size=60)
+NAMES: Final = st.text(min_size=1, max_size=120) | st.text("mW é李あ김ーקמלاـ٣5(،)\u200cก\n", max_size=60)
 SIZE: Final = st.tuples(st.integers(1, 300_000), st.integers(1, 60_000))
 
 
@@ -64,12 +64,13 @@ def test_what_is_shortened_stays_within_its_box(name: str, across: float, down: 
     [
         ("李 竹", "/s/ 李 竹"),
         ("ก ข", "/s/ ⟨U+0E01⟩ ⟨U+0E02⟩"),
-        ("محمد", "/s/ ⟨U+0645 U+062D U+0645 U+062F⟩"),
+        ("محمد", "محمد"),
+        ("محمّد", "/s/ ⟨U+0645 U+062D U+0645 U+0651 U+062F⟩"),
         ("⟨U+674E⟩", "/s/ ⟨U+27E8⟩U+674E⟨U+27E9⟩"),
         ("a\u202egnp", "/s/ a⟨U+202E⟩gnp"),
         ("Wolfeschlegelsteinhausenbergerdorff " * 20, "…"),
     ],
-    ids=["Chinese", "Thai", "Arabic", "brackets", "turned around", "long"],
+    ids=["Chinese", "Thai", "Arabic", "with a mark", "brackets", "turned around", "long"],
 )
 def test_a_name_that_cannot_be_drawn_as_it_is_can_be_read(name: str, told: str) -> None:
     assert letters(told) in letters(texts(drawn(Signed(name), (200_000, 30_000))))
