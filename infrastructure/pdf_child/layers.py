@@ -28,9 +28,11 @@ def settle_layers(document: pikepdf.Pdf) -> None:
     by_reader = {str(use) for rule in shown.get("/AS", ()) for use in rule.get("/Category", ())} & _BY_READER
     if shown.get("/BaseState", pikepdf.Name.ON) not in (pikepdf.Name.ON, pikepdf.Name.OFF) or not _is_to_view(shown):
         raise Unusable("unclear-layers")
+    on, off = ({each.objgen for each in shown.get(name, ())} for name in ("/ON", "/OFF"))
+    base = shown.get("/BaseState") != pikepdf.Name.OFF
     for layer in document.objects:
         if isinstance(layer, pikepdf.Dictionary) and layer.get("/Type") == pikepdf.Name.OCG:
-            _settle(layer, _is_on(layer, shown), by_reader)
+            _settle(layer, layer.objgen not in off and (base or layer.objgen in on), by_reader)
     if isinstance(properties, pikepdf.Dictionary):
         for name in set(shown.keys()) - _STATES:
             del shown[name]
@@ -46,13 +48,6 @@ def _settle(layer: pikepdf.Dictionary, on: bool, by_reader: set[str]) -> None:
         raise Unusable("unclear-layers")
     if usage:
         del layer["/Usage"]
-
-
-def _is_on(layer: pikepdf.Dictionary, shown: pikepdf.Dictionary) -> bool:
-    def among(name: str) -> bool:
-        return any(each.objgen == layer.objgen for each in shown.get(name, ()))
-
-    return not among("/OFF") and (among("/ON") or shown.get("/BaseState") != pikepdf.Name.OFF)
 
 
 def _is_to_view(thing: pikepdf.Dictionary) -> bool:
