@@ -227,12 +227,16 @@ class CertificateWorld(EvidenceWorld):
         address = self.personal("198.51.100.77", key=f"email:{self.people[who].email}")
         self.accept(envelope, who, Provenance(IdentityMethod.TOKEN, address, AddressSource.CLAIMED))
 
-    def sign_signed_in(self, envelope: UUID, who: UUID) -> None:
-        """Somebody who signed in at an identity provider."""
+    def open_session(self, envelope: UUID, who: UUID) -> None:
+        """Somebody who signed in at an identity provider opens a session."""
         self.acting("user", "usr_91")
         session = Session(self.uuid(), self.random.randbytes(32).hex(), self.now + timedelta(minutes=15))
         user = self.personal("oidc|9431", key=f"email:{self.people[who].email}")
         self.on_package(Participate(envelope, OpenSession(who, session, user, self.now - timedelta(seconds=3))))
+
+    def sign_signed_in(self, envelope: UUID, who: UUID) -> None:
+        """Somebody signs in a session."""
+        self.open_session(envelope, who)
         provenance = self.seen(who, IdentityMethod.OIDC)
         self.view_and_consent(envelope, who, provenance)
         self.accept(envelope, who, provenance)

@@ -116,6 +116,11 @@ def _decided(acts: Sequence[Happened]) -> tuple[Happened, Provenance] | None:
     return next(reversed(decisive or observed), None)
 
 
+def _ways_of_signing(acts: Sequence[Happened]) -> list[IdentityMethod]:
+    """How the participant was recognised when it signed each of the documents, every way once."""
+    return list(dict.fromkeys(fact.provenance.identity for _, fact in _all(acts, DocumentSigned)))
+
+
 def _unobserved(act: Happened) -> Absent:
     kind = str(act.entry.by.get("kind"))
     return Absent(f"not observed: the signer acted by way of {ACTORS[kind]}" if kind in _PROGRAMS else "not observed")
@@ -128,10 +133,13 @@ def _authentication(acts: Sequence[Happened], decided: tuple[Happened, Provenanc
     if decided is None:
         return _NOTHING_DONE
     act, provenance = decided
-    parts = [IDENTITIES[provenance.identity]]
+    ways = _ways_of_signing(acts) or [provenance.identity]
+    parts = [IDENTITIES[way] for way in ways]
     if sessions := _all(acts, SessionOpened):
         _, session = sessions[-1]
-        parts.append(f"signed in as {wording.value(session.user)} at {wording.moment(session.signed_in_at)}")
+        # Whoever has the invitation or a key can sign all the same, and that is then nobody who signed in.
+        apart = "" if IdentityMethod.OIDC in ways else "apart from that a session was opened, "
+        parts.append(f"{apart}signed in as {wording.value(session.user)} at {wording.moment(session.signed_in_at)}")
     if verified := _all(acts, OtpVerified):
         parts.append(f"code entered at {wording.moment(verified[-1][0].entry.at)}")
     if failed := len(_all(acts, OtpFailed)):
@@ -251,8 +259,10 @@ def _ended(acts: Sequence[Happened], wording: Wording) -> tuple[str, Told]:
 
 def _by_whom(outcome: str, acts: Sequence[Happened]) -> str:
     decided = _decided(acts)
-    agent = decided is not None and decided[1].identity is IdentityMethod.AGENT
-    return f"{outcome} by an agent" if agent and outcome in ("Signed", "Declined") else outcome
+    ways = _ways_of_signing(acts) if outcome == "Signed" else [] if decided is None else [decided[1].identity]
+    if IdentityMethod.AGENT not in ways or outcome not in ("Signed", "Declined"):
+        return outcome
+    return f"{outcome} by an agent" if len(ways) == 1 else f"{outcome}, in part by an agent"
 
 
 def _extent(acts: Sequence[Happened], wording: Wording) -> str:

@@ -17,7 +17,7 @@ from domain.coordination import Participate
 from domain.entry import EntryError, parse_time
 from domain.envelope import EnvelopeCompleted
 from domain.placement import PageSize
-from domain.signing import ViewDocument
+from domain.signing import SignatureMethod, SignDocuments, ViewDocument
 from infrastructure.certificate_case import Circumstances, case_from, making, paper_for
 from infrastructure.pdf_drawing.case import Absent, Case, CaseCheckpoint, Known, Paper, Timed, Told
 from infrastructure.pdf_drawing.certificate import certificate
@@ -191,6 +191,33 @@ def test_what_nobody_observed_of_an_agent_is_not_filled_from_elsewhere() -> None
     assert all(isinstance(each, Absent) for each in unseen)
     assert ana.sent == Timed(case.created.at, text="no delivery was observed") if isinstance(case.created, Timed) else False
     assert case.subject == ""
+
+
+def test_an_agent_is_not_taken_for_the_person_who_had_signed_in_before() -> None:
+    world = CertificateWorld()
+    envelope, (ana,) = world.send([someone("Ana Paz Quispe")], ("Lease.pdf", "Annex.pdf"))
+    world.open_session(envelope, ana)
+    world.later(minutes=1)
+    seen = world.seen(ana, IdentityMethod.OIDC)
+    lease = world.states[envelope].documents[0].id
+    world.on_package(Participate(envelope, SignDocuments(ana, (lease,), SignatureMethod.CLICKED, None, None, seen)))
+    assert world.case(envelope).signers[0].outcome == "Not ended"
+    world.sign_by_agent(envelope, ana)
+    signer = world.case(envelope).signers[0]
+    assert signer.outcome == "Signed, in part by an agent"
+    assert isinstance(signer.authentication, Known)
+    assert signer.authentication.text.startswith(
+        "by signing in at an identity provider; as an agent, not in person; signed in as oidc"
+    )
+
+    envelope, (bo,) = world.send([someone("Bo Chen")])
+    world.open_session(envelope, bo)
+    world.sign_by_agent(envelope, bo)
+    signer = world.case(envelope).signers[0]
+    assert (signer.outcome, isinstance(signer.authentication, Known)) == ("Signed by an agent", True)
+    assert "as an agent, not in person; apart from that a session was opened, signed in as oidc|9431 at" in str(
+        signer.authentication
+    )
 
 
 def test_who_declined_is_told_with_the_reason_and_the_envelope_goes_on() -> None:
