@@ -73,7 +73,7 @@ def test_executed_templates_of_others_and_their_certificates_pass_every_tool(dat
     require_openssl()
     folder = shared("pdf-corpus/benign")
     with seal_world(tmp_path / "seals") as world, ThreadPoolExecutor(2) as pool:
-        templates = {name: (folder / name).read_bytes() for name in some(TEMPLATES, 7)}
+        templates = {name: (folder / name).read_bytes() for name in some(TEMPLATES, 10)}
         made = asyncio.run(_made(database, tmp_path, world, templates))
         roots, times = (world.development.root,), (world.time_root.certificate,)
         said = pool.map(lambda pdf: check_with_other_tools(pdf, roots, times), made.values())
