@@ -13,13 +13,16 @@ from domain.placement import PageSize
 from domain.template import StoredFile
 from infrastructure.blobs import BlobStore
 from infrastructure.database import Reads
-from infrastructure.pdf import PdfLimits, inspect_pdf
+from infrastructure.pdf import PdfLimits, UnusablePdf, inspect_pdf
 
 _FIND: Final = "SELECT normalised_sha256, sizes FROM public.normalised_files WHERE sha256 = %s"
 _KEEP: Final = (
     "INSERT INTO public.normalised_files (sha256, normalised_sha256, sizes) VALUES (%s, %s, %s)"
     " ON CONFLICT (sha256) DO UPDATE SET normalised_sha256 = EXCLUDED.normalised_sha256, sizes = EXCLUDED.sizes"
 )
+
+#: Files of which this process knows what it has made of them.
+_MOST_MADE: Final = 1_000
 
 #: As many as no accepted PDF has: each would be an object of it.
 _ANY_PAGES: Final = 100_000
@@ -60,6 +63,7 @@ class NormalisedFiles:
     def __init__(self, reads: Reads, blobs: BlobStore) -> None:
         self._reads = reads
         self._blobs = blobs
+        self._made: dict[str, Normalised] = {}
 
     async def inspect(self, data: bytes, limits: PdfLimits) -> Accepted:
         """Looks into an upload and stores nothing; raises UnusablePdf with the reason."""
@@ -80,6 +84,28 @@ class NormalisedFiles:
             row = await (await connection.execute(_FIND, [name])).fetchone()
         if row is not None and await self._blobs.exists(row[0]):
             return Normalised(row[0], tuple(PageSize(*size) for size in row[1]))
+        return await self._make(name)
+
+    async def made(self, name: str) -> Normalised | None:
+        """As `of`, and made of the file by this process, once: for what is signed.
+
+        The table is no part of the log, so whoever can write to it could have another document executed than was signed. It is
+        believed only for a file that is not accepted any more.
+        """
+        known = self._made.get(name)
+        if known is None or not await self._blobs.exists(known.sha256):
+            try:
+                known = await self._make(name)
+            except UnusablePdf:
+                return await self.of(name)
+            if known is None:
+                return None
+            if len(self._made) >= _MOST_MADE:
+                self._made.clear()
+            self._made[name] = known
+        return known
+
+    async def _make(self, name: str) -> Normalised | None:
         data = await self._blobs.get(name)
         if data is None:
             return None

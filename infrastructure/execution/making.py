@@ -138,7 +138,7 @@ class Making:
         await self._ledger.handle(RecordExecuted(case.id, executed), BY, lambda outcome: NO_ANSWER)
 
     async def _normalised(self, document: Document) -> tuple[Normalised, bytes]:
-        normalised = await self._files.of(document.sha256)
+        normalised = await self._files.made(document.sha256)
         if normalised is None:
             raise MissingFile(document.sha256)
         data = await self._blobs.get(normalised.sha256)

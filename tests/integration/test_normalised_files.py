@@ -12,7 +12,7 @@ from infrastructure.blobs import BlobStore
 from infrastructure.database import DatabaseUrls, async_pool, connect
 from infrastructure.normalised import Normalised, NormalisedFiles
 from infrastructure.pdf import PdfLimits, UnusablePdf
-from tests.hostile_pdfs import file
+from tests.hostile_pdfs import file, stream, text
 
 Work = Callable[[NormalisedFiles, BlobStore], Awaitable[None]]
 LIMITS = PdfLimits()
@@ -66,5 +66,29 @@ def test_a_file_that_would_not_be_accepted_today_says_why(database: DatabaseUrls
         with pytest.raises(UnusablePdf) as caught:
             await files.of(stored_before)
         assert caught.value.code == "javascript"
+
+    run(database, tmp_path, work)
+
+
+def test_what_the_table_says_is_not_believed_of_a_file_that_is_signed(database: DatabaseUrls, tmp_path: Path) -> None:
+    async def work(files: NormalisedFiles, blobs: BlobStore) -> None:
+        signed, other = [await files.inspect(file({4: stream(text(words))}), LIMITS) for words in (b"10 EUR", b"1000 EUR")]
+        for each in (signed, other):
+            await files.keep(each)
+        with connect(database.owner) as connection:
+            connection.execute("UPDATE normalised_files SET normalised_sha256 = %s", [other.normalised_sha256])
+        for _ in range(2):
+            found = await files.made(signed.sha256)
+            assert found is not None
+            assert found.sha256 == signed.normalised_sha256
+        assert await files.of(signed.sha256) == found, "the table is right again"
+        old = await blobs.put(file({6: b"<< /S /JavaScript /JS (1) >>"}))
+        with connect(database.owner) as connection:
+            connection.execute(
+                "INSERT INTO normalised_files VALUES (%s, %s, '[[400000, 600000]]')", [old, other.normalised_sha256]
+            )
+        found = await files.made(old)
+        assert found is not None
+        assert found.sha256 == other.normalised_sha256
 
     run(database, tmp_path, work)
