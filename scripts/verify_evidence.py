@@ -70,6 +70,7 @@ LAST = WORDS("envelope.document-executed envelope.certificate-issued envelope.se
 KNOWN = {f"envelope.{it}/1" for it in [*ENVELOPE, *ENDS]} | {f"{it}/1" for it in LAST} | {f"{it}/2" for it in [*FIRST, *LAST[:2]]}
 KNOWN |= {f"signing.{it}/1" for it in [*SIGNING, *STARTED, *ENDS, "session-opened"]} | {"envelope.created/3"}
 ENDINGS = {f"{kind}.{end}" for kind in ("envelope", "signing") for end in ENDS}
+OUTCOMES = {"envelope.participant-completed": "completed", "envelope.participant-failed": "declined failed"}
 ONCE = {"envelope.sent", "signing.invited", "signing.started"}
 AFTER = {f"signing.{it}": "signing.started" for it in STARTED}
 AFTER |= {"signing.started": "signing.invited", "signing.declined": "signing.invited"}
@@ -607,7 +608,7 @@ class Verification:
                 owed[stream] = {it["id"] for it in data["documents"]}
             elif kind == "signing.document-assigned":
                 owed[stream].add(data["document"]["id"])
-            elif kind in {"signing.invited", "envelope.participant-completed"}:
+            elif kind in {"signing.invited", *OUTCOMES}:
                 need("envelope.sent" in seen[self.envelope], f"{where} comes before envelope.sent")
             elif kind == "signing.document-signed":
                 need(papers.get(data["document"]) == data["sha256"], f"{where} is of no document of the envelope")
@@ -620,9 +621,9 @@ class Verification:
             elif kind in LAST:
                 need(files.get(data.get("document")) == data.get("previous_sha256"), f"{where} is of another file than the last")
                 files[data.get("document")] = data["sha256"]
-            if kind == "envelope.participant-completed":
-                who = data["participant"]
-                need(who not in self.streams or "signing.completed" in seen[who], f"{where} comes before signing.completed")
+            if kind in OUTCOMES:
+                who, ends = data["participant"], {f"signing.{it}" for it in WORDS(OUTCOMES[kind])}
+                need(who not in self.streams or ends & seen[who], f"{where} comes before the signing's end")
                 before.add(who)
             before.add(kind)
         return "the least rules hold"

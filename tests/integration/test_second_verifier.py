@@ -25,6 +25,7 @@ from infrastructure.bundle_lines import Disclosed
 from infrastructure.evidence import Trust, verify
 from scripts import verify_evidence
 from scripts.verify_evidence import Verification
+from tests.certificate_world import CertificateWorld, declined_but_continued
 from tests.evidence_attack import STRICT
 from tests.evidence_scene import EXECUTED, FORMS, edited, rewritten
 from tests.evidence_stamps import Authority
@@ -45,6 +46,12 @@ def ended(end: Callable[[EvidenceWorld, Any, Any], None]) -> Content:
     envelope, others = world.open_envelope()
     end(world, envelope, others)
     return world.bundle(envelope)
+
+
+def continued() -> Content:
+    """A bundle of an envelope that was completed by others when one had declined, and executed."""
+    world = CertificateWorld()
+    return world.bundle(declined_but_continued(world))
 
 
 def rolled() -> Content:
@@ -74,6 +81,7 @@ BUNDLES: dict[str, Content] = {
     "a document left out": replace(STORY.world.bundle(STORY.envelope), documents={}),
     "still open": ended(lambda world, envelope, others: None),
     "declined": ended(lambda world, envelope, others: world.decline(envelope, others[0])),
+    "completed without one who declined": continued(),
     "two keys": rolled(),
 }
 
