@@ -25,7 +25,7 @@ from infrastructure.cosigning import NAME as COSIGNER
 from infrastructure.cosigning import POLL_SECONDS as COSIGNER_POLL_SECONDS
 from infrastructure.cosigning import Cosigner, Cosigning, read_witness_policy
 from infrastructure.database import async_pool
-from infrastructure.execution import Executions, ExecutionTable, Executor, Making
+from infrastructure.execution import ExecutionTable, Executor, Making, executions
 from infrastructure.expiry import Expiry
 from infrastructure.following import Follower
 from infrastructure.heads import Heads, heads_follower
@@ -192,8 +192,8 @@ async def _follow(stack: AsyncExitStack, installation: Installation, deps: Deps)
     )
     expiry = Expiry(deps.reads, envelopes.due, deps.ledger, deps.clock)
     repeats = Repeats(deps.reads, deps.clock, timedelta(hours=deps.settings.idempotency_hours))
-    executions = Executions(installation.urls.service, listener, executor_of(deps), lanes=deps.settings.execution_lanes)
-    runs = {"invitations": invitations.run, "expiry": expiry.run, "repeats": repeats.run, "executions": executions.run}
+    execution = executions(installation.urls.service, listener, executor_of(deps), lanes=deps.settings.execution_lanes)
+    runs = {"invitations": invitations.run, "expiry": expiry.run, "repeats": repeats.run, "executions": execution.run}
     if authority is not None:
         every = timedelta(seconds=deps.settings.timestamp_seconds)
         stamping = Timestamping(deps.reads, deps.ledger, authority, deps.clock, installation.origin, every)

@@ -37,9 +37,10 @@ from infrastructure.append import RecorderUnavailable
 from infrastructure.clock import Clock
 from infrastructure.codec import decode_fact
 from infrastructure.database import DatabaseUnavailable
-from infrastructure.following import Connection, Follower, LogEntry, each_batch
+from infrastructure.following import Connection, LogEntry
 from infrastructure.invitation_message import InvitationText, compose
 from infrastructure.invitation_mint import InvitationMint
+from infrastructure.lanes import Lanes
 from infrastructure.ledger import NO_ANSWER, Ledger
 from infrastructure.mail import AddressUnusable, Mailer, MailRefused, MailUnavailable
 from infrastructure.notifications import LogListener
@@ -144,53 +145,18 @@ class Invitations:
         self._clock = clock
         self._sender = sender
         self._retry = retry or Retry()
-        self._lanes = tuple(asyncio.Event() for _ in range(lanes))
+        self._lanes = lanes
 
     async def run(self, stop: asyncio.Event) -> None:
         """Notes and sends until `stop` is set; finishes the messages in hand."""
-        loop = asyncio.get_running_loop()
-        note = each_batch(FOLLOWER, note_invitations)
 
-        def step(conn: Connection) -> bool:
-            more = note(conn)
-            loop.call_soon_threadsafe(self._wake)
-            return more
+        async def send_next(stop: asyncio.Event) -> bool:
+            return await self.send_next()
 
-        follower = Follower(self._url, FOLLOWER, step, self._listener)
-        follower.start()
-        lanes = [
-            asyncio.create_task(self._send_all(lane, stop), name=f"countersign-invitations-{n}")
-            for n, lane in enumerate(self._lanes)
-        ]
-        try:
-            await stop.wait()
-            self._wake()
-            await asyncio.gather(*lanes)
-        finally:
-            for task in lanes:
-                task.cancel()
-            await asyncio.gather(*lanes, return_exceptions=True)
-            await asyncio.to_thread(follower.close)
-
-    def _wake(self) -> None:
-        for lane in self._lanes:
-            lane.set()
-
-    async def _send_all(self, wake: asyncio.Event, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            wake.clear()
-            try:
-                if await self.send_next():
-                    continue
-            except Exception as err:
-                # A sender that ends for good would be noticed too late; what is due stays due.
-                log.warning(
-                    "sending invitations failed and is tried again: %s", err, exc_info=not isinstance(err, DatabaseUnavailable)
-                )
-            try:
-                await asyncio.wait_for(wake.wait(), POLL_SECONDS)
-            except TimeoutError:
-                continue
+        lanes = Lanes(
+            self._url, self._listener, FOLLOWER, note_invitations, send_next, count=self._lanes, poll_seconds=POLL_SECONDS
+        )
+        await lanes.run(stop)
 
     async def send_next(self) -> bool:
         """Takes one delivery that is due and sees it through; false when none is."""

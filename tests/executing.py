@@ -19,7 +19,7 @@ from domain.envelope import Document, PlacedField
 from domain.field import SIZES, FieldType
 from domain.personal import person
 from domain.signing import DocumentReference, FieldValue, SignatureMethod, SignDocuments
-from infrastructure.execution import ExecutionRow, Executions, ExecutionStatus, Executor, Making
+from infrastructure.execution import ExecutionRow, ExecutionStatus, Executor, Making, executions
 from infrastructure.following import Follower
 from infrastructure.log_keys import open_log_keys, record_keys
 from infrastructure.pdf import PdfLimits
@@ -158,8 +158,8 @@ def executor(run: Running, *, retry: Retry | None = None, **changes: Any) -> Exe
 async def executing(run: Running, *, lanes: int = 2, **options: Any) -> AsyncIterator[None]:
     """Executes while the block runs."""
     stop = asyncio.Event()
-    executions = Executions(run.urls.service, run.listener, executor(run, **options), lanes=lanes)
-    task = asyncio.create_task(executions.run(stop))
+    working = executions(run.urls.service, run.listener, executor(run, **options), lanes=lanes)
+    task = asyncio.create_task(working.run(stop))
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ A follower notes completed envelopes, workers make their files: what stands wher
 then told to the log. It never touches a signature: an execution that fails is tried again, and told.
 """
 
-from infrastructure.execution.executions import Executions
+from infrastructure.execution.executions import executions
 from infrastructure.execution.executor import Executor
 from infrastructure.execution.making import Making
 from infrastructure.execution.obstacles import NotCompleted
@@ -16,8 +16,8 @@ __all__ = [
     "ExecutionRow",
     "ExecutionStatus",
     "ExecutionTable",
-    "Executions",
     "Executor",
     "Making",
     "NotCompleted",
+    "executions",
 ]

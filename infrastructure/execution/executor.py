@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from datetime import timedelta
+from math import inf
 from typing import Final
 from uuid import UUID
 
@@ -58,7 +59,7 @@ class Executor:
         position = await self._making.completed_at(envelope)
         claimed = await self._table.claim_by_hand(envelope, position, self._clock.now(), self._retry.lease)
         loop = asyncio.get_running_loop()
-        until = loop.time() + CHECKPOINT_WAIT_BY_HAND_SECONDS
+        until = inf
         while True:
             await self._attempt(claimed, between, in_vain=1)
             row = await self._table.state(envelope)
@@ -66,6 +67,7 @@ class Executor:
                 raise LookupError(f"the execution of {envelope} is not in the table any more")
             if row.reason != AWAITS_CHECKPOINT or loop.time() > until:
                 return row
+            until = min(until, loop.time() + CHECKPOINT_WAIT_BY_HAND_SECONDS)
             await asyncio.sleep(CHECKPOINT_PAUSE.total_seconds())
 
     async def _attempt(self, claimed: Claimed, between: Between, *, in_vain: int) -> None:
