@@ -121,6 +121,9 @@ def width(text: str, face: Face, size: float) -> float:
 
 def runs(line: str, face: Face) -> Iterator[tuple[str, str]]:
     """A line of drawable letters in parts, as they are seen from the left, each with the typeface that draws it."""
+    if line.isascii():  # most lines
+        yield str(face), line
+        return
     for name, letters in groupby(as_seen(line), lambda letter: typeface(letter, face)):
         yield str(name), "".join(letters)
 
@@ -181,6 +184,8 @@ def drawable(text: str, face: Face = Face.PLAIN) -> str:
 
 
 def _spelled(line: str, face: Face) -> str:
+    if line.isascii() and line.isprintable():  # most lines
+        return line
     return " ".join(_spelled_word(word, face) for word in line.split(" "))
 
 

@@ -17,6 +17,9 @@ from typing import Final
 _HEBREW: Final = range(0x0590, 0x0600)
 _ARABIC: Final = range(0x0600, 0x0700)
 
+#: All blocks of scripts that are written from right to left; no other has a letter of the classes R, AL and AN.
+_FROM_RIGHT: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]")
+
 #: Blocks "Arabic Presentation Forms", A and B.
 _PRESENTED: Final = (*range(0xFB50, 0xFE00), *range(0xFE70, 0xFEFD))
 
@@ -62,12 +65,14 @@ def known(letter: str) -> bool:
 
 
 def from_right(text: str) -> bool:
-    """Whether any of it is written from right to left, or a number in Arabic digits."""
-    return any(unicodedata.bidirectional(letter) in {"R", "AL", "AN"} for letter in text)
+    """Whether any of it is of a script that is written from right to left."""
+    return _FROM_RIGHT.search(text) is not None
 
 
 def joined(text: str) -> str:
     """A text with each Arabic letter in the form that it has between its neighbours, still in the order in which it is read."""
+    if not from_right(text):
+        return text
     signs = _SIGN.findall(text)
     forms = [_FORMS.get(sign, {}) for sign in signs]
     # A sign of two letters joins as its first does before it, and never after it: so it has no initial form.
