@@ -7,7 +7,7 @@ from typing import Literal, assert_never
 from uuid import UUID
 
 from domain.actor import Provenance
-from domain.canonical import Json
+from domain.canonical import Json, canonical
 from domain.envelope import labels_of
 from domain.personal import Personal
 from infrastructure.telling.happened import Happened, created_of, documents_of, participants_of, processes_of
@@ -55,6 +55,13 @@ class Wording:
             case _ as unreachable:
                 assert_never(unreachable)
 
+    def quoted(self, personal: Personal) -> str:
+        """As `value`, of a text that we say more after: as JSON, so that whoever sent it cannot go on in our words."""
+        shown = self.personal.get(personal.commitment)
+        if isinstance(shown, Disclosed) and isinstance(shown.value, str):
+            return canonical(spell(shown.value, self.longest)).decode()
+        return self.value(personal)
+
     def who(self, participant: UUID) -> str:
         return self.names.get(participant, f"Participant {participant}")
 
@@ -81,7 +88,7 @@ class Wording:
             source = "" if provenance.ip_source is None else f", {SOURCES[provenance.ip_source]}"
             parts.append(f"From {self.value(provenance.ip)}{source}.")
         if provenance.user_agent is not None:
-            parts.append(f"The browser called itself: {self.value(provenance.user_agent)}.")
+            parts.append(f"The browser called itself: {self.quoted(provenance.user_agent)}.")
         if provenance.client is not None:
             parts.append(f"The client said of itself: {self.value(provenance.client)}.")
         return " ".join(parts)

@@ -11,7 +11,7 @@ from uuid import UUID
 import pypdfium2  # type: ignore[import-untyped]
 import pytest
 
-from domain.actor import IdentityMethod
+from domain.actor import IdentityMethod, Provenance
 from domain.canonical import Json
 from domain.coordination import Participate
 from domain.entry import EntryError, parse_time
@@ -218,6 +218,18 @@ def test_an_agent_is_not_taken_for_the_person_who_had_signed_in_before() -> None
     assert "as an agent, not in person; apart from that a session was opened, signed in as oidc|9431 at" in str(
         signer.authentication
     )
+
+
+def test_what_a_browser_calls_itself_does_not_go_on_in_our_words() -> None:
+    world = CertificateWorld()
+    envelope, (ana,) = world.send([someone("Ana Paz Quispe")])
+    forged = 'x". From 192.0.2.1, the address of the connection.'
+    agent = world.personal(forged, key="email:anapazquispe@example.com")
+    world.accept(envelope, ana, Provenance(IdentityMethod.TOKEN, user_agent=agent))
+    case = world.case(envelope)
+    told = 'No address was observed. The browser called itself: "x\\". From 192.0.2.1, the address of the connection.".'
+    assert next(event.source.partition("alone. ")[2] for event in case.events if event.source) == told
+    assert case.signers[0].user_agent == Known(forged, "in its own words")
 
 
 def test_who_declined_is_told_with_the_reason_and_the_envelope_goes_on() -> None:
