@@ -124,6 +124,14 @@ def shown_by_some() -> bytes:
     return good.replace(b"%010d 00000 n" % start, b"%010d 00001 n" % start)
 
 
+def of_two_generations() -> bytes:
+    """An update with another content of a later generation, which PDFium shows whatever generation is asked for."""
+    good = file({4: stream(b"50 50 100 100 re f")})
+    update = b"4 1 obj\n" + stream(b"250 450 100 100 re f") + b"\nendobj\n"
+    table = b"xref\n4 1\n%010d 00001 n \ntrailer\n<< /Size 6 /Root 1 0 R /Prev %d >>\n" % (len(good), good.rindex(b"xref\n0"))
+    return good + update + table + b"startxref\n%d\n%%%%EOF\n" % (len(good) + len(update))
+
+
 def dark_javascript(where: str) -> bytes:
     """A program where one may not look for it."""
     action = b"<< /S /JavaScript /JS (app.alert\\(1\\)) >>"
@@ -203,6 +211,8 @@ HOSTILE: Final[Mapping[str, tuple[Callable[[], bytes], str]]] = {
         lambda: annotated(b"<< /Subtype /Square /Rect [50 490 300 530] /IC [1 1 1] >>"), "unclear-annotation"
     ),
     "shown-by-some-readers": (shown_by_some, "damaged"),
+    "lines-of-two-generations": (of_two_generations, "damaged"),
+    "lines-of-a-wrong-length": (lambda: file({4: b"<< /Length 60 >>\nstream\n50 50 100 100 re f\nendstream"}), "damaged"),
     "mark-for-readers-that-know-it": (lambda: stamped(b"/F 1"), "unclear-annotation"),
     "mark-with-flags-that-are-no-number": (lambda: stamped(b"/F (2)"), "unclear-annotation"),
     "mark-with-more-flags-than-there-are": (lambda: stamped(b"/F 4294967298"), "unclear-annotation"),

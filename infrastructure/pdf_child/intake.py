@@ -14,7 +14,7 @@ from infrastructure.pdf_child.limits import FLATE_BYTES, MAX_OBJECTS, NESTING, U
 from infrastructure.pdf_child.normalising import normalise
 from infrastructure.pdf_child.places import find_places
 from infrastructure.pdf_child.program import Program
-from infrastructure.pdf_child.second_reader import compare
+from infrastructure.pdf_child.second_reader import compare, compare_pictures
 from infrastructure.pdf_child.sheets import Sheet, check_page
 
 #: How the parser, and what is done here with what it found, takes exception to a file.
@@ -41,8 +41,13 @@ class _Checked:
 def inspect(data: bytes, max_pages: int) -> tuple[list[Sheet], bytes]:
     """The pages and the normalised form; raises Unusable, or one of FAULTS_OF_THE_FILE."""
     with _checked(data, max_pages) as checked:
+        # Whichever generation of an object is asked for, some readers take the latest.
+        generations = any(getattr(each, "objgen", (0, 0))[1] for each in checked.document.objects)
         normalised, drawn_on = normalise(checked.document, checked.programs)
+        put_right = generations or bool(checked.document.get_warnings())
     compare(data, normalised, checked.sheets, drawn_on)
+    if put_right:
+        compare_pictures(data, normalised, checked.sheets)
     return checked.sheets, normalised
 
 

@@ -9,12 +9,17 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import pypdfium2  # type: ignore[import-untyped]
+from PIL import ImageChops
 
 from infrastructure.pdf_child.limits import Unusable
 from infrastructure.pdf_child.sheets import Sheet
 
 #: PDFium counts in 32-bit floating point.
 _SLACK_POINTS: Final = 0.01
+
+#: Of 255: what is seen of a difference between two pictures, where edges are smoothed; and the longest side of one in dots.
+_SEEN: Final = 64
+_DOTS: Final = 500
 
 
 def opened_by_pdfium(data: bytes, pages: int) -> Any:
@@ -26,6 +31,24 @@ def opened_by_pdfium(data: bytes, pages: int) -> Any:
     if len(document) != pages:
         raise Unusable("damaged")
     return document
+
+
+def compare_pictures(data: bytes, normalised: bytes, sheets: Sequence[Sheet]) -> None:
+    """Raises Unusable if PDFium shows a page of the original otherwise than in the normalised form, also where that is no text.
+
+    It takes long, so it is for files that qpdf had to put right: what it does not find there, such as an image, others may show.
+    """
+    documents = [opened_by_pdfium(each, len(sheets)) for each in (data, normalised)]
+    for document in documents:
+        document.init_forms()
+    for number, sheet in enumerate(sheets):
+        scale = _DOTS * 1000 / max(sheet.size)
+        try:
+            first, second = (each[number].render(scale=scale, grayscale=True).to_pil() for each in documents)
+        except pypdfium2.PdfiumError as err:
+            raise Unusable("damaged") from err
+        if first.size != second.size or max(ImageChops.difference(first, second).tobytes()) >= _SEEN:
+            raise Unusable("damaged")
 
 
 def compare(data: bytes, normalised: bytes, sheets: Sequence[Sheet], drawn_on: Collection[int]) -> None:
