@@ -173,7 +173,7 @@ def _signer(signer: Signer, picture: Rows, across: float, case: Case) -> Rows:
         ("Adopted", signer.adopted),
     ]
     when: list[Pair] = [
-        ("Sent", signer.sent),
+        ("Invited", signer.sent),
         ("Viewed", signer.viewed),
         ("Consented", signer.consented),
         ("Consent text", signer.consent_text),

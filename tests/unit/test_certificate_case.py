@@ -168,6 +168,11 @@ def test_a_bounce_and_what_followed_are_told_with_their_times() -> None:
     assert re.fullmatch(r"by a one-time code .*; code entered at 20.* UTC; 2 wrong codes entered", ana.authentication.text)
 
 
+def test_whom_no_mail_is_known_to_have_left_for_was_invited_and_not_sent_anything() -> None:
+    text = on_paper(signed_by_an_agent)
+    assert (text.count(" Invited 20"), " Sent " in text, "no delivery was observed" in text) == (1, False, True)
+
+
 def test_how_somebody_was_recognised_is_told_with_who_says_so() -> None:
     _, _, case = told(three_in_order)
     _, joerg, bo = case.signers
