@@ -63,7 +63,8 @@ Values = Annotated[
 VALUES_DESCRIBED: Final = (
     "What the signer puts into the fields, by their labels: a field's name, or where it has none its number in the envelope. "
     "true or false for a checkbox, else a text; for a date YYYY-MM-DD. A required text must not be empty, a required checkbox "
-    "must be true. Name, e-mail, date and initials follow from who signs and when where nothing is given."
+    "must be true. Name, e-mail, date and initials follow from who signs and when where nothing is given. "
+    f"All texts together have at most {MAX_CHARACTERS_TOGETHER} characters."
 )
 
 #: Those that are there to be signed are required unless the template says otherwise.
