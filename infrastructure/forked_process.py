@@ -69,15 +69,10 @@ def _program(path: Path) -> _Program:
 async def ask_fork(program: Path, parts: Sequence[bytes], most_bytes: int) -> bytes:
     """What a fork of a Python program writes after reading `parts`, at most `most_bytes`; raises NoAnswer."""
     async with turn():
-        ours, task = socket.socketpair()
-        fate, theirs = socket.socketpair()
-        with task, theirs:
-            try:
-                _program(program).give(task, theirs)
-            except OSError as err:
-                ours.close()
-                fate.close()
-                raise NoAnswer(Breakdown.BROKE_DOWN) from err
+        try:
+            ours, fate = _begin(program)
+        except OSError as err:
+            raise NoAnswer(Breakdown.BROKE_DOWN) from err
         source, feed = await asyncio.open_unix_connection(sock=ours)
         ending, keep = await asyncio.open_unix_connection(sock=fate)
         feeding = asyncio.create_task(_feed(feed, parts))
@@ -97,6 +92,24 @@ async def ask_fork(program: Path, parts: Sequence[bytes], most_bytes: int) -> by
     if status == b"0":
         return answer
     raise NoAnswer(breakdown(int(status)) if status else Breakdown.BROKE_DOWN)
+
+
+def _begin(program: Path) -> tuple[socket.socket, socket.socket]:
+    """Our ends of a task and of its fate; raises OSError if the program has just ended, or there is no room for more sockets."""
+    ours, task = socket.socketpair()
+    with task:
+        try:
+            fate, theirs = socket.socketpair()
+            with theirs:
+                try:
+                    _program(program).give(task, theirs)
+                except OSError:
+                    fate.close()
+                    raise
+        except OSError:
+            ours.close()
+            raise
+    return ours, fate
 
 
 async def _feed(pipe: asyncio.StreamWriter, parts: Sequence[bytes]) -> None:

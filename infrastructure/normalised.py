@@ -89,14 +89,16 @@ class NormalisedFiles:
     async def made(self, name: str) -> Normalised | None:
         """As `of`, and made of the file by this process, once: for what is signed.
 
-        The table is no part of the log, so whoever can write to it could have another document executed than was signed. It is
+        Raises as `of`. The table is no part of the log, so whoever can write to it could have another document executed than was signed. It is
         believed only for a file that is not accepted any more.
         """
         known = self._made.get(name)
         if known is None or not await self._blobs.exists(known.sha256):
             try:
                 known = await self._make(name)
-            except UnusablePdf:
+            except UnusablePdf as err:
+                if err.passing:
+                    raise
                 return await self.of(name)
             if known is None:
                 return None

@@ -60,6 +60,9 @@ SENTENCES: Final[Mapping[str, str]] = {
 }
 
 
+_PASSING: Final = ("took-too-long", "unreadable")
+
+
 class UnusablePdf(Exception):
     """The bytes are not a PDF that can be signed. `code` is one of SENTENCES, `sentence` says what to do."""
 
@@ -67,6 +70,11 @@ class UnusablePdf(Exception):
         self.code = code
         self.sentence = SENTENCES[code].format(**data)
         super().__init__(self.sentence)
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same file may be accepted another time: the process that read it may have been starved by others."""
+        return self.code in _PASSING
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,6 @@ UNFORESEEN: Final = Obstacle("internal", "Something failed that nobody foresaw; 
 
 #: The limited process may have been starved by others, so these two may pass.
 _PASSING_FAULTS: Final = (Fault.TOOK_TOO_LONG, Fault.BROKE_DOWN)
-_PASSING_CODES: Final = ("took-too-long", "unreadable")
 
 
 def obstacle_of(err: Exception) -> Obstacle:
@@ -55,7 +54,7 @@ def obstacle_of(err: Exception) -> Obstacle:
                 "altered-file", f"The stored file {err.sha256} was altered or damaged; restore it from a backup.", passing=False
             )
         case UnusablePdf():
-            return Obstacle(err.code, err.sentence, passing=err.code in _PASSING_CODES)
+            return Obstacle(err.code, err.sentence, passing=err.passing)
         case DrawingRefused():
             return Obstacle(err.code.value, err.sentence, passing=err.code in _PASSING_FAULTS)
         case CannotSeal():

@@ -147,6 +147,10 @@ def undrawable(text: str, face: Face = Face.PLAIN) -> tuple[str, ...]:
     )
 
 
+#: Beyond it, reportlab 5.1 writes the number of another letter beside the drawn one: it would be copied and found as that.
+_LAST_COPIED: Final = "\uffff"
+
+
 @lru_cache(4096)
 def _is_drawable(character: str, face: Face) -> bool:
     if character in " \n":
@@ -156,6 +160,7 @@ def _is_drawable(character: str, face: Face) -> bool:
     return (
         kind not in _UNSEEN
         and character not in _FILLERS
+        and character <= _LAST_COPIED
         and (placed or ord(character) in _ACCENTS)
         and (unicodedata.bidirectional(character) in _DIRECTIONS or known(character))
         and typeface(character, face) is not None

@@ -10,7 +10,7 @@ import pytest
 from domain.placement import PageSize
 from infrastructure.blobs import BlobStore
 from infrastructure.database import DatabaseUrls, async_pool, connect
-from infrastructure.normalised import Normalised, NormalisedFiles
+from infrastructure.normalised import Accepted, Normalised, NormalisedFiles
 from infrastructure.pdf import PdfLimits, UnusablePdf
 from tests.hostile_pdfs import file, stream, text
 
@@ -90,5 +90,24 @@ def test_what_the_table_says_is_not_believed_of_a_file_that_is_signed(database: 
         found = await files.made(old)
         assert found is not None
         assert found.sha256 == other.normalised_sha256
+
+    run(database, tmp_path, work)
+
+
+class Starved(NormalisedFiles):
+    """Whose limited process is given no time."""
+
+    async def inspect(self, data: bytes, limits: PdfLimits) -> Accepted:
+        raise UnusablePdf("took-too-long")
+
+
+def test_the_table_is_not_believed_either_while_nobody_has_time_to_look(database: DatabaseUrls, tmp_path: Path) -> None:
+    async def work(files: NormalisedFiles, blobs: BlobStore) -> None:
+        signed = await files.inspect(file({4: stream(text(b"10 EUR"))}), LIMITS)
+        await files.keep(signed)
+        async with async_pool(database.service) as pool:
+            with pytest.raises(UnusablePdf) as caught:
+                await Starved(pool, blobs).made(signed.sha256)
+        assert caught.value.passing
 
     run(database, tmp_path, work)

@@ -103,6 +103,7 @@ def test_a_word_from_right_to_left_is_told_whole_or_by_its_numbers() -> None:
 
 def test_what_is_not_seen_and_what_no_typeface_has_is_told_by_its_number() -> None:
     assert undrawable("李\u3164김\u115f") == ("\u3164", "\u115f")
+    assert undrawable("😀 𝔸") == ("😀", "𝔸"), "there are letters for both, and others would be copied"
     assert undrawable("ก देव 🧿 葛\U000e0100") == ("ก", "द", "े", "व", "🧿", "\U000e0100")
 
 
