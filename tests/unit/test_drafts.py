@@ -449,11 +449,14 @@ def test_the_reckoned_size_of_a_creation_is_never_less_than_it_takes() -> None:
         assert spelled(each) <= creation_bytes(each) <= spelled(each) * 1.05 + 20
 
 
+CROWDED_FIELDS = tuple(replace(placed(0), name=f"{number:n>60}") for number in range(MAX_PLACED_FIELDS))
+
+
 def test_what_does_not_fit_into_one_entry_is_refused_though_no_list_is_too_long() -> None:
     crowded = creation(*range(1, 101), documents=5).created
     assert nothing.when(OpenEnvelope(ENVELOPE, crowded)) != ()
     refusal = nothing.refuses(
-        OpenEnvelope(ENVELOPE, replace(crowded, fields=(replace(placed(0), name="n" * 60),) * MAX_PLACED_FIELDS)),
+        OpenEnvelope(ENVELOPE, replace(crowded, fields=CROWDED_FIELDS)),
         EnvelopeTooLarge,
     )
     assert refusal.size_bytes > refusal.most_bytes == MAX_CREATION_BYTES

@@ -28,6 +28,7 @@ from domain.envelope import (
     ParticipantAdded,
     ParticipantCompleted,
     ParticipantFailed,
+    SealRenewed,
 )
 from domain.ids import IdError, ProcessId, event_id, parse_uuid
 from domain.signing import (
@@ -35,6 +36,7 @@ from domain.signing import (
     DocumentAssigned,
     DocumentSigned,
     DocumentViewed,
+    FieldsFilled,
     InvitationBounced,
     InvitationDelivered,
     InvitationResent,
@@ -82,6 +84,7 @@ WORDS: Final[Mapping[str, Word]] = {
     OtpVerified.TYPE: Word("OTP_VERIFIED"),
     OtpFailed.TYPE: Word("OTP_FAILED", "FAILURE"),
     ConsentGiven.TYPE: Word("CONSENT_GIVEN"),
+    FieldsFilled.TYPE: Word("FIELDS_FILLED"),
     DocumentSigned.TYPE: Word("FIELD_SIGNED"),
     SigningCompleted.TYPE: Word("PROCESS_COMPLETED"),
     SigningDeclined.TYPE: Word("PROCESS_FAILED", "FAILURE"),
@@ -97,6 +100,7 @@ WORDS: Final[Mapping[str, Word]] = {
     DeadlineExtended.TYPE: Word("DOCUMENT_DEADLINE_EXTENDED"),
     DocumentExecuted.TYPE: Word("DOCUMENT_EXECUTED"),
     CertificateIssued.TYPE: Word("CERTIFICATE_ISSUED"),
+    SealRenewed.TYPE: Word("SEAL_RENEWED"),
     EnvelopeCompleted.TYPE: Word("DOCUMENT_COMPLETED"),
     EnvelopeDeclined.TYPE: Word("DOCUMENT_FAILED", "FAILURE"),
     EnvelopeFailed.TYPE: Word("DOCUMENT_FAILED", "FAILURE"),

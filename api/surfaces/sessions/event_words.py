@@ -20,6 +20,7 @@ from domain.envelope import (
     ParticipantAdded,
     ParticipantCompleted,
     ParticipantFailed,
+    SealRenewed,
 )
 from domain.library import (
     DocumentCommented,
@@ -34,6 +35,7 @@ from domain.signing import (
     DocumentAssigned,
     DocumentSigned,
     DocumentViewed,
+    FieldsFilled,
     InvitationBounced,
     InvitationDelivered,
     InvitationResent,
@@ -78,6 +80,7 @@ _ENVELOPE: Final = _of(
     signer_failed=ParticipantFailed,
     updated=DeadlineExtended,
     certificate_issued=CertificateIssued,
+    seal_renewed=SealRenewed,
     completed=EnvelopeCompleted,
     declined=EnvelopeDeclined,
     voided=EnvelopeCancelled,
@@ -98,6 +101,7 @@ _SESSION: Final = _of(
     code_verified=OtpVerified,
     code_failed=OtpFailed,
     consent_given=ConsentGiven,
+    fields_filled=FieldsFilled,
     completed=SigningCompleted,
     declined=SigningDeclined,
     failed=SigningFailed,
