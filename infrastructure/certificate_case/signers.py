@@ -184,8 +184,7 @@ def _adopted(signed: Sequence[DocumentSigned], wording: Wording) -> Told:
 def _way(fact: DocumentSigned, wording: Wording) -> str:
     words = METHODS[fact.method]
     if fact.attestation is not None:
-        told = wording.value(fact.attestation)
-        words += f", with the statement {f'“{told}”' if _is_disclosed(fact.attestation, wording) else told}"
+        words += f", with the statement {wording.quoted(fact.attestation)}"
     if fact.image is not None and not _is_disclosed(fact.image, wording):
         words += f", with the image {wording.value(fact.image)}"
     return words

@@ -186,7 +186,7 @@ def _of_end(who: str, fact: _End, wording: Wording) -> str:
 
 
 def _signed(who: str, fact: DocumentSigned, wording: Wording) -> str:
-    said = "" if fact.attestation is None else f" The accepted statement: {wording.value(fact.attestation)}"
+    said = "" if fact.attestation is None else f" The accepted statement: {wording.quoted(fact.attestation)}"
     drawn = "" if fact.image is None else f" The drawn signature: {_picture(fact.image, wording)}"
     return f"{who} signed {wording.document(fact.document)}, SHA-256 {fact.sha256}, {METHODS[fact.method]}.{said}{drawn}"
 
@@ -198,7 +198,7 @@ def _picture(image: Personal, wording: Wording) -> str:
 
 
 def _reason(reason: Personal | None, wording: Wording) -> str:
-    return "" if reason is None else f" The reason given: {wording.value(reason)}"
+    return "" if reason is None else f" The reason given: {wording.quoted(reason)}"
 
 
 def counted(number: int, thing: str) -> str:

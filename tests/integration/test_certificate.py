@@ -94,7 +94,7 @@ async def test_the_paper_tells_what_the_log_and_the_vault_hold_and_after_an_eras
             "not handed over: the mail system could not be reached",
             "192.0.2.55 the address of the connection",
             "Firefox/145 in its own words",
-            "with the statement “I agree.”",
+            'with the statement "I agree."',
             "李小龍 Declined",
             "Reason Too dear.",
             f"{BASE_URL}/verify/{sent.id}",

@@ -143,7 +143,7 @@ def test_no_time_and_no_address_is_on_paper_that_nobody_recorded(story: Story) -
     values = values_of(world, envelope)
     assert set(_ADDRESS.findall(text)) - {"141.0.0.0"} <= values
     # Of one that is longer than a line, a piece is found.
-    assert all(any(it.strip("“”,;.") in value for value in values) for it in _MAIL.findall(text))
+    assert all(any(it.strip('"“”,;.') in value for value in values) for it in _MAIL.findall(text))
 
 
 @ALL
@@ -264,7 +264,7 @@ def test_a_signature_as_it_was_drawn_and_the_labels_of_what_was_filled_in_are_to
     _, _, case = told(one_signer)
     (ana,) = case.signers
     assert ana.drawn == stroke()
-    assert ana.adopted == Known("by a drawn signature, with the statement “I agree to sign this document electronically.”")
+    assert ana.adopted == Known("by a drawn signature, with the statement \"I agree to sign this document electronically.\"")
     assert isinstance(ana.ended, Timed)
     assert ana.ended.text == "1 document; 3 fields filled in: city, 2, occupation"
     assert "filled in 3 fields: city, 2, occupation." in on_paper(one_signer)
@@ -387,7 +387,7 @@ def test_of_many_whose_statements_are_long_the_beginnings_stand_on_paper() -> No
         world.sign_at_browser(envelope, who, attestation="私" * 2_000)
     case = world.case(envelope)
     assert {signer.name for signer in case.signers} == {"李" * 300 + str(number) for number in range(50)}
-    assert all(isinstance(it := signer.adopted, Known) and it.text.endswith("私… (2,000 characters)”") for signer in case.signers)
+    assert all(isinstance(it := signer.adopted, Known) and it.text.endswith('私… (2,000 characters)"') for signer in case.signers)
     assert max(len(event.detail) for event in case.events) < 1_000
 
 
@@ -423,7 +423,7 @@ def test_a_very_long_value_stands_in_full_with_its_signer_and_by_its_beginning_a
     assert isinstance(long.adopted, Known)
     assert long.adopted.text.count("the undersigned") == 30
     (signed,) = [event for event in case.events if event.type == "signing.document-signed/1"]
-    assert signed.detail.endswith("… (600 characters)")
+    assert signed.detail.endswith('… (600 characters)"')
     assert len(signed.detail) < 1_000
 
 
