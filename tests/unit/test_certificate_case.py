@@ -264,7 +264,7 @@ def test_a_signature_as_it_was_drawn_and_the_labels_of_what_was_filled_in_are_to
     _, _, case = told(one_signer)
     (ana,) = case.signers
     assert ana.drawn == stroke()
-    assert ana.adopted == Known("by a drawn signature, with the statement \"I agree to sign this document electronically.\"")
+    assert ana.adopted == Known('by a drawn signature, with the statement "I agree to sign this document electronically."')
     assert isinstance(ana.ended, Timed)
     assert ana.ended.text == "1 document; 3 fields filled in: city, 2, occupation"
     assert "filled in 3 fields: city, 2, occupation." in on_paper(one_signer)
