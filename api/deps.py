@@ -11,6 +11,7 @@ from domain.ids import uuid7
 from infrastructure.append import Answer, Receipt, RecorderUnavailable
 from infrastructure.blobs import BlobCorrupted, BlobStore
 from infrastructure.clock import Clock
+from infrastructure.consents import consent_stream, stakeholder_of
 from infrastructure.cosigning import Cosigning, WitnessStanding
 from infrastructure.database import DatabaseUnavailable, Reads
 from infrastructure.execution import Counts, ExecutionRow, ExecutionStatus, ExecutionTable
@@ -126,10 +127,12 @@ __all__ = [
     "WitnessStanding",
     "capacity",
     "check_image",
+    "consent_stream",
     "find_text",
     "fits",
     "noting",
     "preview",
+    "stakeholder_of",
     "token_hash",
     "undrawable",
 ]

@@ -47,6 +47,9 @@ _OUTCOMES: Final[Mapping[type[object], str]] = {
     SigningExpired: "Expired",
 }
 
+#: Who records that a stakeholder has consented.
+_OF_THE_SENDER: Final = "recorded by the sender"
+
 #: Who acts with these is a program.
 _PROGRAMS: Final = frozenset((ActorKind.PARTNER_KEY, ActorKind.PROJECT_KEY, ActorKind.ORGANIZATION_KEY))
 
@@ -69,8 +72,8 @@ def signer(place: int, acts: Sequence[Happened], wording: Wording, beside: Circu
         user_agent=_user_agent(decided, wording),
         sent=_sent(acts, wording),
         viewed=_viewed(acts, wording),
-        consented=_consented(acts),
-        consent_text=_consent_text(acts, beside.consent_texts),
+        consented=_consented(acts, beside),
+        consent_text=_consent_text(acts, beside),
         ended=ended,
         reason=_reason(acts, wording),
         drawn=_drawn([fact for _, fact in signed], wording),
@@ -235,18 +238,29 @@ def _viewed(acts: Sequence[Happened], wording: Wording) -> Told:
     return Timed(act.entry.at, text=f"{wording.document(fact.document)}{others}")
 
 
-def _consented(acts: Sequence[Happened]) -> Told:
+def _consented(acts: Sequence[Happened], beside: Circumstances) -> Told:
     given = _all(acts, ConsentGiven)
-    return Timed(given[-1][0].entry.at) if given else Absent("no consent is recorded in this process")
+    if given:
+        return Timed(given[-1][0].entry.at)
+    before = beside.consents.get(acts[0].entry.stream)
+    if before is None:
+        return Absent("no consent is recorded in this process")
+    return Timed(before.accepted_at, _OF_THE_SENDER, "for all records of the sender; it held when the signer signed")
 
 
-def _consent_text(acts: Sequence[Happened], versions: Mapping[str, str]) -> Told:
+def _consent_text(acts: Sequence[Happened], beside: Circumstances) -> Told:
     given = _all(acts, ConsentGiven)
-    if not given:
-        return Absent("none was shown in this process")
-    _, fact = given[-1]
-    version = versions.get(fact.text_sha256)
-    return Known(f"{'' if version is None else f'version {version}, '}in {fact.locale}, SHA-256 {fact.text_sha256}")
+    before = beside.consents.get(acts[0].entry.stream)
+    if given:
+        _, fact = given[-1]
+        return _text_of(beside.consent_texts.get(fact.text_sha256), fact.locale, fact.text_sha256)
+    if before is not None:
+        return _text_of(before.text.version, before.text.locale, before.text.sha256)
+    return Absent("none was shown in this process")
+
+
+def _text_of(version: str | None, locale: str, sha256: str) -> Known:
+    return Known(f"{'' if version is None else f'version {version}, '}in {locale}, SHA-256 {sha256}")
 
 
 def _ended(acts: Sequence[Happened], wording: Wording) -> tuple[str, Told]:

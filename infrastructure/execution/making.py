@@ -18,6 +18,7 @@ from domain.envelope import CertificateIssued, Document, DocumentExecuted, Envel
 from infrastructure.blobs import BlobStore
 from infrastructure.certificate_case import Circumstances, case_of, happened_of, paper_for
 from infrastructure.clock import Clock
+from infrastructure.consents import consents_when_signed
 from infrastructure.database import Reads
 from infrastructure.execution.blocks_of import DocumentSigner, OnDocument, blocks_of
 from infrastructure.execution.images import case_without_unusable, signers_without_unusable
@@ -169,6 +170,7 @@ class Making:
             made=now,
             checkpoint=await self._checkpoint(told[-1].position, _executed_at(told), now),
             erasures=await self._erased({each.entry.stream for each in told}),
+            consents=await consents_when_signed(self._reads, self._vault, told),
         )
         body = await self._certificate(await case_of(self._vault, told, beside), await self._paper(told))
         made = await self._seals.seal(body, self._clock.now())

@@ -7,12 +7,16 @@ from uuid import UUID
 
 import pytest
 
+from api.surfaces.sessions.disclosure import CURRENT
 from domain.actor import Mode
 from domain.consent import DisclosureText, stakeholder_subject
 from domain.entry import decode
+from infrastructure.certificate_case import Circumstances, case_of, happened_of
+from infrastructure.consents import consents_when_signed
 from infrastructure.database import DatabaseUrls, connect
+from infrastructure.pdf_drawing.case import Absent, Known, Signer, Timed
 from infrastructure.vault import Reference
-from tests.contract.sessions_world import STAKEHOLDER, opened, problem
+from tests.contract.sessions_world import ANA, STAKEHOLDER, opened, problem
 from tests.running import PARTNER, in_loop
 
 PATH = "/v1/consents"
@@ -132,3 +136,34 @@ async def test_every_fault_of_a_consent_is_named(
         found = problem(await (await world.organization())("POST", f"{PATH}/esra", {**BODY, **changes}), 422, "validation_failed")
         assert (found["errors"][0]["field"], found["errors"][0]["code"]) == (field, code)
         assert await world.running.head() == 0
+
+
+@in_loop
+async def test_the_certificate_tells_of_the_consent_that_held_when_its_signer_signed(
+    database: DatabaseUrls, tmp_path: Path
+) -> None:
+    async with opened(database, tmp_path) as world:
+        key, deps = await world.organization(), world.running.deps
+
+        async def signed() -> Signer:
+            """How the certificate of a new envelope tells of Ana."""
+            sent = await key.sent(ANA)
+            one = sent["signers"][0]
+            assert (await world.nobody.complete(one["signing_session"], await world.token(one))).status_code == 200
+            told = await happened_of(deps.reads, UUID(hex=sent["id"].partition("_")[2]))
+            consents = await consents_when_signed(deps.reads, deps.vault, told)
+            beside = Circumstances("Example Ltd", "https://sign.example", deps.clock.now(), Absent("none"), consents=consents)
+            (ana,) = (await case_of(deps.vault, told, beside)).signers
+            return ana
+
+        assert (await signed()).consented == Absent("no consent is recorded in this process")
+        given = await key.consent()
+        text = await key.ok("GET", f"{PATH}/esra")
+        (stored,) = await deps.recorder.read_stream(UUID(hex=given["id"].removeprefix("con_")))
+        found = await signed()
+        assert isinstance(found.consented, Timed)
+        assert (found.consented.at, found.consented.source) == (decode(stored.raw).at, "recorded by the sender")
+        packet = text["disclosure_packet_hash"].removeprefix("sha256:")
+        assert found.consent_text == Known(f"version {CURRENT.version}, in {CURRENT.locale}, SHA-256 {packet}")
+        await key.ok("POST", f"{PATH}/{given['id']}/withdraw", {})
+        assert isinstance((await signed()).consented, Absent)

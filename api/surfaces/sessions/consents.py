@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.auth import Caller
-from api.deps import Answer, Deps, Outcome, Reference
+from api.deps import Answer, Deps, Outcome, Reference, consent_stream
 from api.http import MAX_USER_AGENT_CHARACTERS, json_answer, provenance, read_json, send_answer
 from api.surfaces.sessions.access import absent, callers_key, check_owner, deps_of, dry_run, organization, typed
-from api.surfaces.sessions.disclosure import CURRENT, TEXT, consent_stream
+from api.surfaces.sessions.disclosure import CURRENT, TEXT
 from api.surfaces.sessions.documentation import documented
 from api.surfaces.sessions.models import Record, unix_seconds
 from api.surfaces.sessions.people import text
@@ -118,7 +118,7 @@ async def accept(request: Request) -> Response:
     deps, caller = deps_of(request), await organization(request)
     body = parse(NewConsent, await read_json(request))
     who = stakeholder_subject(caller.tenant, body.stakeholder_id)
-    stream = consent_stream(deps, caller.tenant, caller.mode, body.stakeholder_id)
+    stream = consent_stream(deps.vault, caller.tenant, caller.mode, body.stakeholder_id)
     accepted = ConsentAccepted(
         tenant=caller.tenant,
         mode=caller.mode,

@@ -7,10 +7,9 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from api.deps import Deps
+from api.deps import Deps, consent_stream
 from domain.actor import Mode
 from domain.consent import Consent, DisclosureText
-from domain.personal import Subject, SubjectKind
 
 VERSION: Final = "2026-11-01"
 LOCALE: Final = "en"
@@ -34,14 +33,6 @@ Consent to electronic records and signatures
 CURRENT: Final = DisclosureText(VERSION, sha256(TEXT.encode()).hexdigest(), LOCALE)
 
 
-def consent_stream(deps: Deps, tenant: UUID, mode: Mode, stakeholder_id: str) -> UUID:
-    """The stream of a stakeholder's consent: a keyed hash, so that the log does not tell whose it is (UUID version 8, RFC 9562)."""
-    name = Subject(tenant, SubjectKind.PERSON, f"consent-stream:{mode.value}:{stakeholder_id}")
-    number = int.from_bytes(deps.vault.lookup(name)[:16], "big")
-    number = number & ~(0xF << 76) | 0x8 << 76
-    return UUID(int=number & ~(0x3 << 62) | 0x2 << 62)
-
-
 async def consent_of(deps: Deps, tenant: UUID, mode: Mode, stakeholder_id: str) -> Consent | None:
     """The stakeholder's consent as the log has it, whichever text it is to; None if there never was one."""
-    return await deps.ledger.state(Consent, consent_stream(deps, tenant, mode, stakeholder_id))
+    return await deps.ledger.state(Consent, consent_stream(deps.vault, tenant, mode, stakeholder_id))

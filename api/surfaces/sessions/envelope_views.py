@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from api.deps import Deps, Outcome, Reference
+from api.deps import Deps, Outcome, Reference, stakeholder_of
 from api.surfaces.sessions.completion import document_id, envelope_status
 from api.surfaces.sessions.envelope_models import (
     MAX_REMINDERS,
@@ -18,7 +18,7 @@ from api.surfaces.sessions.envelope_models import (
     SigningEnvelope,
 )
 from api.surfaces.sessions.models import EnvelopeStatusWord, Session, unix_seconds
-from api.surfaces.sessions.people import stakeholder_id, text
+from api.surfaces.sessions.people import text
 from api.surfaces.sessions.validation import RESERVED_PREFIX
 from domain.actor import Mode
 from domain.entry import decode
@@ -266,7 +266,7 @@ def _signer(
 ) -> EnvelopeSigner:
     return EnvelopeSigner(
         id=typed_id("sgn", who.id),
-        stakeholder_id=stakeholder_id(who.id, texts.get(f"{who.id}/details")),
+        stakeholder_id=stakeholder_of(who.id, texts.get(f"{who.id}/details")),
         email=text(texts.get(f"{who.id}/email")),
         name=text(texts.get(f"{who.id}/name")),
         role=who.role,

@@ -4,9 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
-from api.deps import Deps, Reference
+from api.deps import Deps, Reference, stakeholder_of
 from api.surfaces.sessions.disclosure import consent_of
-from domain.ids import typed_id
 from domain.personal import Subject, person
 from domain.signing import SessionOpened, Signing
 
@@ -27,11 +26,6 @@ class Signer:
     user: str | None = None
     opened_by: str | None = None
     disclosure_sha256: str | None = None
-
-
-def stakeholder_id(participant: UUID, details: object) -> str:
-    """What the organization calls the stakeholder; without such a name, the place in the envelope is all that is known."""
-    return member(details, "stakeholder_id") or typed_id("stk", participant)
 
 
 def member(details: object, name: str) -> str | None:
@@ -57,7 +51,7 @@ async def signer(deps: Deps, participant: UUID) -> Signer | None:
         id=participant,
         signing=signing,
         subject=person(signing.tenant, email=email, phone=text(known["phone"]), otherwise=participant),
-        stakeholder_id=stakeholder_id(participant, known["details"]),
+        stakeholder_id=stakeholder_of(participant, known["details"]),
         email=email,
         user=member(known["details"], "human_clerk_user_id"),
         opened_by=None if signing.session is None else await _opened_by(deps, participant),
