@@ -210,9 +210,9 @@ async def _follow(stack: AsyncExitStack, installation: Installation, deps: Deps)
     return tasks
 
 
-def executor_of(deps: Deps) -> Executor:
-    """What makes the files of completed envelopes."""
-    making = Making(
+def making_of(deps: Deps) -> Making:
+    """What makes the files of a completed envelope."""
+    return Making(
         reads=deps.reads,
         ledger=deps.ledger,
         vault=deps.vault,
@@ -225,7 +225,11 @@ def executor_of(deps: Deps) -> Executor:
         clock=deps.clock,
         base_url=deps.settings.base_url,
     )
-    return Executor(deps.executions, making, deps.clock)
+
+
+def executor_of(deps: Deps) -> Executor:
+    """What executes completed envelopes, as the table of executions says."""
+    return Executor(deps.executions, making_of(deps), deps.clock)
 
 
 def _nowhere(deps: Deps) -> App:

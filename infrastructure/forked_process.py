@@ -1,21 +1,68 @@
-"""A limited program (`limited_process.py`) that is loaded once and forked for each task (`fork_server.py`): for what is done often.
+"""A program that reads what is not to be trusted, run where its crashes, loops and hunger for memory harm nobody.
 
-A fork has the same limits, no settings of ours and one task, and nothing of another one; it starts in milliseconds.
+It is loaded once, without settings of ours and without a folder, and forked for each task (`fork_server.py`). The fork takes its limits
+before it reads anything (`infrastructure.pdf_child.limit`), and has one task and nothing of another. What it answers is somebody else's
+word: the file may have taken it over.
 """
 
 import asyncio
 import atexit
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from threading import Lock
 from typing import Final
+from weakref import WeakKeyDictionary
 
-from infrastructure.limited_process import ENVIRONMENT, TIMEOUT_SECONDS, Breakdown, NoAnswer, breakdown, read_answer, turn
+#: Time on the clock, more than the program's own limit of processor time: the machine may be busy.
+TIMEOUT_SECONDS: Final = 30.0
+
+#: Programs at once. Each may take a processor and a gigabyte.
+MAX_PROCESSES: Final = 2
+
+#: All that a program needs to find its interpreter and its libraries, and no credentials.
+_ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
+
+_CHUNK_BYTES: Final = 65_536
+
+#: RLIMIT_CPU sends SIGXCPU, and SIGKILL a second later (setrlimit(2)).
+_OUT_OF_TIME: Final = (signal.SIGXCPU, signal.SIGKILL)
+
+
+class Breakdown(StrEnum):
+    """How a program can fail to answer."""
+
+    TOOK_TOO_LONG = "took-too-long"
+    BROKE_DOWN = "broke-down"
+    #: It said more than it could have to say.
+    TOO_MUCH = "too-much"
+
+
+class NoAnswer(Exception):
+    """The program gave no answer."""
+
+    def __init__(self, breakdown: Breakdown) -> None:
+        super().__init__(breakdown.value)
+        self.breakdown = breakdown
+
+
+def _breakdown(status: int) -> Breakdown:
+    """What an exit status other than 0 tells, minus the number of a signal."""
+    return Breakdown.TOOK_TOO_LONG if -status in _OUT_OF_TIME else Breakdown.BROKE_DOWN
+
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+def _turn() -> asyncio.Semaphore:
+    """What lets in MAX_PROCESSES at a time; a semaphore belongs to one event loop."""
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(MAX_PROCESSES))
 
 
 class _Program:
@@ -50,7 +97,7 @@ class _Program:
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
                 cwd="/",
             )
         return process, control
@@ -68,7 +115,7 @@ def _program(path: Path) -> _Program:
 
 async def ask_fork(program: Path, parts: Sequence[bytes], most_bytes: int) -> bytes:
     """What a fork of a Python program writes after reading `parts`, at most `most_bytes`; raises NoAnswer."""
-    async with turn():
+    async with _turn():
         try:
             ours, fate = _begin(program)
         except OSError as err:
@@ -91,7 +138,7 @@ async def ask_fork(program: Path, parts: Sequence[bytes], most_bytes: int) -> by
                     await end.wait_closed()
     if status == b"0":
         return answer
-    raise NoAnswer(breakdown(int(status)) if status else Breakdown.BROKE_DOWN)
+    raise NoAnswer(_breakdown(int(status)) if status else Breakdown.BROKE_DOWN)
 
 
 def _begin(program: Path) -> tuple[socket.socket, socket.socket]:
@@ -123,7 +170,12 @@ async def _feed(pipe: asyncio.StreamWriter, parts: Sequence[bytes]) -> None:
 
 
 async def _answer(pipe: asyncio.StreamReader, most_bytes: int) -> bytes:
+    answer = bytearray()
     try:
-        return await read_answer(pipe, most_bytes)
+        while chunk := await pipe.read(_CHUNK_BYTES):
+            answer += chunk
+            if len(answer) > most_bytes:
+                raise NoAnswer(Breakdown.TOO_MUCH)
     except ConnectionError:
         return b""  # it ended before it had read everything; its status says why
+    return bytes(answer)

@@ -1,7 +1,7 @@
 """Whether an upload is a PDF that can be signed, and where texts stand in it: looked into by a child process with limits.
 
 Parsers of PDF crash, loop and swallow memory on some files. So the file is opened where that harms
-nobody: a process of its own with 1 GiB, ten seconds, no settings of ours and two at a time at most (`infrastructure.limited_process`).
+nobody: a process of its own with 1 GiB, ten seconds, no settings of ours and two at a time at most (`infrastructure.forked_process`).
 """
 
 import json
@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from domain.placement import Box, PageSize
-from infrastructure.forked_process import ask_fork
-from infrastructure.limited_process import Breakdown, NoAnswer
+from infrastructure.forked_process import Breakdown, NoAnswer, ask_fork
 
 #: Readers accept a header anywhere in here (ISO 32000-1 Annex H, implementation note 13).
 HEADER_BYTES: Final = 1024

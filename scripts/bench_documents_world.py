@@ -16,7 +16,7 @@ from uuid import UUID
 
 from reportlab.pdfgen.canvas import Canvas
 
-from api.app import running
+from api.app import making_of, running
 from api.deps import Deps
 from domain.actor import Actor, ActorKind, IdentityMethod, Mode, Provenance
 from domain.coordination import CreateEnvelope, PackageCommand, Participate
@@ -35,7 +35,6 @@ from infrastructure.notifications import LogListener
 from infrastructure.pdf import PdfLimits
 from infrastructure.sealer import NAME as SEALER
 from infrastructure.sealer import Sealer
-from projections import erasures
 
 BY: Final = Actor(ActorKind.OPERATOR, "bench")
 NAMES: Final = ("Ana Pérez", "Björn Ødegård", "Chidi Okafor")
@@ -59,20 +58,7 @@ class World:
     @property
     def making(self) -> Making:
         """What makes files, as a server has it (`api.app`)."""
-        deps = self.deps
-        return Making(
-            reads=deps.reads,
-            ledger=deps.ledger,
-            vault=deps.vault,
-            files=deps.files,
-            blobs=deps.blobs,
-            seals=deps.seals,
-            sealed=deps.sealed,
-            identity=deps.identity,
-            erasures=erasures.of_streams,
-            clock=deps.clock,
-            base_url=deps.settings.base_url,
-        )
+        return making_of(self.deps)
 
     async def completed(self, count: int, tell: Callable[[int], None] = lambda count: None) -> list[UUID]:
         """Envelopes that everybody has signed."""

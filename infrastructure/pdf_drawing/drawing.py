@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from infrastructure.forked_process import ask_fork
-from infrastructure.limited_process import Breakdown, NoAnswer
+from infrastructure.forked_process import Breakdown, NoAnswer, ask_fork
 from infrastructure.pdf_drawing.blocks import Block, DrawingRefused, Fault, Foot, PreviewBox, SignaturePage
 from infrastructure.pdf_drawing.case import Case, Paper
 from infrastructure.pdf_drawing.image_refusal import MAX_BYTES, ImageFault, ImageRefused

@@ -9,8 +9,7 @@ from typing import Final
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate
 
-from infrastructure.forked_process import ask_fork
-from infrastructure.limited_process import NoAnswer
+from infrastructure.forked_process import NoAnswer, ask_fork
 from infrastructure.pdf_seal.findings import Check, Finding, Findings, Outcome, from_json
 
 #: A document of the largest accepted size, sealed and with some time stamps.

@@ -15,8 +15,7 @@ import pytest
 from domain.field import FieldType
 from domain.placement import Box
 from infrastructure import fork_server, forked_process
-from infrastructure.forked_process import ask_fork
-from infrastructure.limited_process import MAX_PROCESSES, Breakdown, NoAnswer
+from infrastructure.forked_process import MAX_PROCESSES, Breakdown, NoAnswer, ask_fork
 from infrastructure.pdf_drawing import drawing
 from infrastructure.pdf_drawing.blocks import (
     Block,

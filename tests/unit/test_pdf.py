@@ -13,8 +13,8 @@ import pikepdf
 import pytest
 
 from domain.placement import PageSize
-from infrastructure import forked_process, limited_process, pdf
-from infrastructure.limited_process import MAX_PROCESSES
+from infrastructure import forked_process, pdf
+from infrastructure.forked_process import MAX_PROCESSES
 from infrastructure.pdf import SENTENCES, PdfFacts, PdfLimits, UnusablePdf, inspect_pdf
 from infrastructure.pdf_child import limits
 
@@ -266,4 +266,4 @@ def test_only_so_many_children_run_at_once(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_signals_that_mean_out_of_time_are_those_of_setrlimit() -> None:
-    assert set(limited_process._OUT_OF_TIME) == {signal.SIGXCPU, signal.SIGKILL}
+    assert set(forked_process._OUT_OF_TIME) == {signal.SIGXCPU, signal.SIGKILL}
